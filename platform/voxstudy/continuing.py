@@ -1,0 +1,69 @@
+"""Going on with a run: what may change between two starts (more trials, more seeds, resources) and what may not."""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+from reports.reading import Run
+from search_spaces.problems import Problem, StudyError
+from search_spaces.reading import ReadStudy
+from voxstudy.provenance import code_hash
+
+# The corpus is compared by its fingerprint, so that it may move; the objective's numbers do not depend on the others.
+FREE = ("title", "seeds", "search.trials", "resources", "corpus")
+
+
+def refuse_contradictions(read: ReadStudy, run: Run, fingerprint: str, *, allow_code_change: bool) -> None:
+    """Raise StudyError with every field in which a study contradicts the run that it would continue."""
+    begun = _flat(tomllib.loads(run.store.read("resolved.toml").decode()))
+    asked = _flat(tomllib.loads(read.resolved))
+    problems = [
+        Problem(
+            place=f"{read.name}: {field}",
+            rule=f"a run goes on with the study it began with, but got {_said(asked, field)} where the run has"
+            f" {_said(begun, field)}; choose another --run",
+            value=asked.get(field),
+        )
+        for field in sorted(begun.keys() | asked.keys())
+        if begun.get(field) != asked.get(field) and not _is_free(field)
+    ]
+    if run.provenance["corpus_fingerprint"] != fingerprint:
+        problems.append(
+            Problem(
+                place=f"{read.name}: corpus",
+                rule=f"a run goes on with the corpus it began with, but got contents {fingerprint} where the run has"
+                f" {run.provenance['corpus_fingerprint']}; choose another --run",
+                value=fingerprint,
+            )
+        )
+    begun_with = run.starts.sort("start", "revision").collect()["code_hash"][-1]
+    if begun_with != code_hash() and not allow_code_change:
+        problems.append(
+            Problem(
+                place=f"{read.name}: code",
+                rule=f"a run goes on with the code it began with, but this code is {code_hash()} where the run's last"
+                f" start had {begun_with}; --allow-code-change goes on all the same, and the report says so",
+                value=code_hash(),
+            )
+        )
+    if problems:
+        raise StudyError(problems)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested TOML as dotted fields."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _is_free(field: str) -> bool:
+    return any(field == free or field.startswith(f"{free}.") for free in FREE)
+
+
+def _said(fields: Mapping[str, Any], field: str) -> str:
+    return repr(fields[field]) if field in fields else "nothing"

@@ -1,0 +1,35 @@
+"""One live driver a run: a file lock in a local run directory. It ends with its process, so nothing needs cleaning.
+
+On a cluster the desk is a named actor as well, and a name is given once: a second driver elsewhere is refused by it.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class LockedError(ValueError):
+    """Another driver works on the run."""
+
+
+@contextlib.contextmanager
+def driver_lock(run: str) -> Iterator[None]:
+    """Hold the run's lock inside the block; LockedError if a living process holds it. A URI has no file lock."""
+    if "://" in run:
+        yield
+        return
+    folder = Path(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise LockedError(f"{run}: one live driver a run must hold, but process {holder} works on it") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,1 @@
+"""What came out: Arrow tables, Polars summaries, statistics, charts, pages."""

@@ -1,0 +1,1 @@
+"""What may vary: a config a trainable, its knobs; the study file."""

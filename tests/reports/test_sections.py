@@ -1,0 +1,167 @@
+"""The sections: their order, and what each says of whole and of odd runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from reports.blocks import Section
+from reports.pictures import importance, learning, progress, slices
+from reports.provenance import provenance
+from reports.reading import Run, read_run
+from reports.sections import SECTIONS, SectionMaker, corpus, costs, failing, leaderboard
+from reports.summaries import summarise
+
+ORDER = [
+    "verdict",
+    "leaderboard",
+    "progress",
+    "learning",
+    "importance",
+    "slices",
+    "failures",
+    "cost",
+    "corpus",
+    "provenance",
+]
+
+
+@pytest.fixture(scope="module")
+def whole(fabricate_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A fabricated run with every kind of trial."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return read_run(fabricate_run(folder, trials=20, epochs=6, failed=2, pruned=6, unfinished=1))
+
+
+def made(make: SectionMaker, run: Run) -> Section:
+    """The section of a run."""
+    return make(run, summarise(run))
+
+
+def text_of(section: Section) -> str:
+    """All that a section says outside of its drawings."""
+    parts = [*section.sentences, *(chart.sentence for chart in section.charts)]
+    for table in section.tables:
+        parts += [table.caption, *(" | ".join(row.cells) for row in table.rows), table.note]
+    return "\n".join([*parts, *(v.text for v in section.verbatims)])
+
+
+def test_order(whole: Run) -> None:
+    """The sections stand in the order in which people ask."""
+    assert ORDER == [made(make, whole).key for make in SECTIONS]
+
+
+def test_every_chart_says_what_it_shows(whole: Run) -> None:
+    """Each chart is an SVG with a title, a sentence, and a text for those who do not see it."""
+    charts = [chart for make in SECTIONS for chart in made(make, whole).charts]
+
+    assert {"by-trial", "by-cost", "curves", "importance", "slice-loss", "slice-beta_alpha", "slice-learning_rate"} == {
+        chart.key for chart in charts
+    }
+    for chart in charts:
+        assert chart.wide.startswith("<svg")
+        assert chart.title
+        assert chart.sentence.endswith(".")
+        assert chart.alt
+
+
+def test_leaderboard_lists_the_complete_and_then_the_others(whole: Run) -> None:
+    """Only complete trials rank, the baseline is marked in words and in its row, stopped ones tell their epoch."""
+    ranking, rest = made(leaderboard, whole).tables
+
+    assert [row.cells[1] for row in ranking.rows if row.mark == "baseline"] == ["paper (baseline)"]
+    assert 12 == len(ranking.rows)
+    assert 9 == len(rest.rows)
+    assert {"stopped early (pruned)", "failed", "unfinished"} == {row.cells[1] for row in rest.rows}
+    assert all(row.cells[2].endswith(" of 6") for row in rest.rows)
+
+
+def test_importance_names_its_method_and_who_is_left_out(whole: Run) -> None:
+    """PED-ANOVA by name, the number of configs, the pruned trials."""
+    text = text_of(made(importance, whole))
+
+    assert "Method: PED-ANOVA" in text
+    assert "of 11 complete configs" in text
+    assert "6 stopped (pruned) trials are left out" in text
+
+
+def test_failures_and_the_corpus_rows(whole: Run) -> None:
+    """Kinds with counts and trials; every bad row of the corpus with its reason."""
+    section = made(failing, whole)
+    text = text_of(section)
+
+    assert ["Failures by kind", "Rows of the corpus that were left out"] == [t.caption for t in section.tables]
+    assert "3 rows of the corpus could not be used; the run went on without them." in text
+    assert "manifest.csv | 203 | wav/s203/u1.flac | 0 bytes" in text
+    assert any("Traceback" in v.text for v in section.verbatims)
+
+
+def test_cost_counts_every_attempt(whole: Run) -> None:
+    """Hours by state, attempts, and a sum."""
+    table = made(costs, whole).tables[0]
+
+    assert ["complete", "stopped early (pruned)", "failed", "unfinished", "all"] == [r.cells[0] for r in table.rows]
+    assert ("21", "22") == table.rows[-1].cells[1:3]
+
+
+def test_provenance_holds_all_that_is_needed_to_repeat(whole: Run) -> None:
+    """Starts, commit, versions, fingerprint, study file and the command."""
+    text = text_of(made(provenance, whole))
+
+    for part in ("0123456789ab", "5f1d0c7a9b3e", "version: torch | 2.9.1", "# A fabricated study", "[search.space]"):
+        assert part in text
+    assert f"voxstudy run {whole.place}/resolved.toml --run {whole.place}-again" in text
+
+
+class TestOddRuns:
+    @pytest.mark.parametrize(
+        ("make", "numbers", "facts", "expected"),
+        [
+            (leaderboard, [], {}, "No complete trial: nothing can be ranked."),
+            (leaderboard, [0], {}, "The baseline is missing: the arm “paper” has not run."),
+            (progress, [0], {"state": "failed"}, "No complete trial yet"),
+            (learning, [], {}, "there is no curve to draw"),
+            (learning, [0], {"state": "pruned"}, "No trial is complete: the curves show how far each came."),
+            (importance, [0, 1], {}, "PED-ANOVA was not computed: too few complete configs: 2"),
+            (importance, [0, 1], {}, "No trial was stopped early"),
+            (slices, [0], {"state": "failed"}, "there is nothing to draw"),
+            (slices, [0], {"state": "pruned"}, "No complete trial yet."),
+            (failing, [0], {}, "No trial failed."),
+            (failing, [0], {"state": "failed", "error": None}, "1 | no error text | #0"),
+            (costs, [], {}, "Nothing was spent"),
+            (corpus, [], {}, "The tables say nothing about the corpus yet."),
+            (provenance, [], {}, "The study file, as given cannot be shown: cannot read: no such file."),
+        ],
+    )
+    def test_say_so(
+        self,
+        handmade: ModuleType,
+        tmp_path: Path,
+        make: SectionMaker,
+        numbers: list[int],
+        facts: dict[str, Any],
+        expected: str,
+    ) -> None:
+        """No section is empty or wrong because a run is young or unlucky."""
+        run = handmade.run_of(tmp_path, [handmade.trial(n, **facts) for n in numbers])
+
+        assert expected in text_of(made(make, run))
+
+    def test_a_study_of_arms_alone(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """Without a search there is a leaderboard of arms with the knobs that differ, and no picture of a search."""
+        rows = [handmade.trial(None), handmade.trial(None, trial_id="t1", config_id="c1", arm="AP loss")]
+        rows[1] |= {"knob.loss": "ap", "knob.beta_alpha": None}
+        run = handmade.run_of(tmp_path, rows, study={"search": None})
+
+        assert "AP loss" in text_of(made(leaderboard, run))
+        assert "loss" in [c.title for c in made(leaderboard, run).tables[0].columns]
+        assert "This study has no search" in text_of(made(importance, run))
+        assert "This study has no search" in text_of(made(slices, run))
+
+    def test_an_end_of_the_range_is_pointed_at(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """If the best value stands at the edge of what was searched, the slice says so."""
+        rows = [handmade.trial(n, **{"knob.beta_alpha": 1.0 - 0.1 * n}) for n in range(7)]
+
+        assert "the upper end of the range" in text_of(made(slices, handmade.run_of(tmp_path, rows)))

@@ -1,0 +1,87 @@
+from collections import Counter
+
+import pytest
+
+from trainables.corpora.corpus import Row
+from trainables.corpora.splits import assign, split_of
+
+
+def row(speaker, number=0, split=None, source=0):
+    return Row(source=source, index=number, utterance=f"{speaker}/{number}", speaker=speaker, split=split)
+
+
+def speakers(rows):
+    return {row.speaker for row in rows}
+
+
+def test_the_hash_shares_80_10_10_and_never_changes():
+    """The shares hold for 5,000 names; a few places are pinned, for a run must find its speakers where they were."""
+    counts = Counter(split_of(f"speaker{i}") for i in range(5000))
+    assert counts["train"] / 5000 == pytest.approx(0.8, abs=0.02)
+    assert counts["dev"] / 5000 == pytest.approx(0.1, abs=0.02)
+    assert [split_of(name) for name in ("id10001", "id10002", "103", "서울")] == ["dev", "train", "train", "train"]
+
+
+def test_speakers_keep_their_split_when_others_are_added():
+    """The first 50 speakers are shared alike alone and among 200."""
+    few, many = (assign({"train": [row(f"s{i}", u) for i in range(n) for u in range(2)]}) for n in (50, 200))
+    first = {f"s{i}" for i in range(50)}
+    for split in ("train", "dev", "test"):
+        assert speakers(getattr(few, split)) == speakers(getattr(many, split)) & first
+        assert getattr(few, split)
+
+
+def test_official_partitions_win():
+    """The split column is followed, whatever the hash says, and nothing else is split off."""
+    rows = [row(f"s{i}", split=("train", "train", "dev", "test")[i % 4]) for i in range(40)]
+    share = assign({"train": rows})
+    assert (len(share.train), len(share.dev), len(share.test)) == (20, 10, 10)
+    assert share.notes == ()
+    assert {row.split for row in share.test} == {"test"}
+
+
+def test_official_partitions_without_dev_give_some_of_their_train_speakers():
+    """Test rows stay test rows; the dev speakers are those of the hash, and this is told."""
+    rows = [row(f"s{i}", split="train") for i in range(100)] + [row(f"t{i}", split="test") for i in range(5)]
+    share = assign({"train": rows})
+    assert speakers(share.dev) == {f"s{i}" for i in range(100) if split_of(f"s{i}") == "dev"}
+    assert speakers(share.test) == {f"t{i}" for i in range(5)}
+    assert len(share.train) + len(share.dev) == 100
+    assert "the official partitions have none" in share.notes[0]
+
+
+def test_a_role_that_is_given_is_used_whole_and_nothing_is_split_off_for_it():
+    """With dev and test given, all of train is train."""
+    roles = {
+        "train": [row(f"s{i}") for i in range(60)],
+        "dev": [row(f"d{i}", source=1) for i in range(7)],
+        "test": [row(f"t{i}", source=2) for i in range(3)],
+    }
+    share = assign(roles)
+    assert (len(share.train), len(share.dev), len(share.test)) == (60, 7, 3)
+
+
+def test_a_role_with_official_partitions_gives_its_own_rows_alone():
+    """dev = a corpus with a split column takes its dev rows, and the train corpus's dev rows are left out."""
+    roles = {
+        "train": [row("a", split="train"), row("b", split="dev"), row("c", split="test")],
+        "dev": [row("x", split="dev", source=1), row("y", split="train", source=1)],
+    }
+    share = assign(roles)
+    assert (speakers(share.train), speakers(share.dev), speakers(share.test)) == ({"a"}, {"x"}, {"c"})
+
+
+def test_a_dev_role_without_dev_rows_is_an_error():
+    """A split column that never says dev is not taken for a dev corpus."""
+    share = assign({"train": [row("a")], "dev": [row("x", split="test", source=1)]})
+    assert share.problems == ("dev: its source has a split column, but no row with split 'dev' (it has test 1)",)
+
+
+def test_speakers_in_two_splits_are_an_error():
+    """They are named, five of them."""
+    share = assign(
+        {"train": [row(f"s{i}") for i in range(9)], "dev": [row(f"s{i}", source=1) for i in range(9)], "test": []}
+    )
+    assert share.problems == (
+        "train and dev must not share speakers, but both have 's0', 's1', 's2', 's3', 's4' and 4 more",
+    )

@@ -1,0 +1,174 @@
+"""The plan of an epoch: who is in which batch, where crops start, how strongly and with whom queries are mixed."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from trainables.batches import plan_batches, share_of
+
+SPEAKERS = [f"s{i % 10}" for i in range(57)]  # 10 speakers of 5 or 6 utterances
+
+
+def plan(*, speakers=SPEAKERS, train_utterances=0, batch_speakers=4, batch_utterances=2, beta_alpha=0.4, seed=3):
+    return plan_batches(
+        speakers=speakers,
+        train_utterances=train_utterances,
+        batch_speakers=batch_speakers,
+        batch_utterances=batch_utterances,
+        beta_alpha=beta_alpha,
+        seed=seed,
+    )
+
+
+def flat(batches):
+    return [(b.utterances_SU.tolist(), b.starts_SU.tolist(), b.ratio, b.partner_S.tolist()) for b in batches]
+
+
+def test_a_batch_holds_distinct_speakers_and_an_epoch_an_utterance_once():
+    """A batch has S different speakers, U utterances of one speaker a row; none comes twice in an epoch."""
+    for epoch in range(1, 20):
+        batches = plan().batches(epoch)
+        for batch in batches:
+            names = [{SPEAKERS[row] for row in rows} for rows in batch.utterances_SU]
+
+            assert [1] * 4 == [len(name) for name in names]
+            assert 4 == len(set.union(*names))
+            assert (4, 2) == batch.starts_SU.shape
+            assert ((0 <= batch.starts_SU) & (batch.starts_SU < 1)).all()
+        used = Counter(row for batch in batches for row in batch.utterances_SU.flat)
+
+        assert {1} == set(used.values())
+
+
+def test_an_epoch_is_one_pass_but_for_the_last_batch():
+    """Every group comes, but for those left when fewer than S distinct speakers remain."""
+    groups = sum(count // 2 for count in Counter(SPEAKERS).values())
+    numbers = {len(plan().batches(epoch)) for epoch in range(1, 30)}
+
+    assert numbers <= {groups // 4, groups // 4 - 1}
+    assert groups // 4 in numbers
+
+
+def test_a_speaker_with_many_utterances_does_not_stop_the_pass():
+    """The second group of a speaker in a batch waits; when nothing but one speaker is left, the epoch ends."""
+    speakers = ["many"] * 40 + ["a"] * 4 + ["b"] * 4
+    batches = plan(speakers=speakers, batch_speakers=2).batches(1)
+
+    assert 2 <= len(batches) <= 4
+    assert all(2 == len({speakers[row] for row in batch.utterances_SU[:, 0]}) for batch in batches)
+
+
+def test_the_plan_depends_on_seed_and_epoch_alone():
+    """The same (seed, epoch) gives the same batches in any order of asking; another epoch or seed gives others."""
+    first = plan()
+    later = first.batches(7)
+
+    assert flat(plan().batches(7)) == flat(later)
+    assert flat(first.batches(1)) == flat(plan().batches(1))
+    assert flat(first.batches(1)) != flat(later)
+    assert flat(plan(seed=4).batches(7)) != flat(later)
+
+
+def test_the_order_of_speakers_in_the_corpus_is_of_no_matter_to_the_subset():
+    """A speaker's chosen utterances are found by his name and rows."""
+    chosen = plan(train_utterances=2).speakers
+    by_name = {SPEAKERS[rows[0]]: rows.tolist() for rows in chosen}
+
+    assert sorted({*SPEAKERS}) == sorted(by_name)
+    assert all(rows == sorted(rows) and len(rows) == 2 for rows in by_name.values())
+
+
+def test_subsets_are_nested():
+    """The 2 of a speaker are among his 3, the 3 among his 5, and all settings but the seed leave them alone."""
+    two, three, five = (plan(train_utterances=n).speakers for n in (2, 3, 5))
+    for a, b, c in zip(two, three, five, strict=True):
+        assert (2, 3, 5) == (len(a), len(b), len(c))
+        assert set(a) < set(b) < set(c)
+    same = plan(train_utterances=3, beta_alpha=0.0, batch_speakers=2, batch_utterances=3).speakers
+    other = plan(train_utterances=3, seed=4).speakers
+
+    assert all((a == b).all() for a, b in zip(three, same, strict=True))
+    assert any((a != b).any() for a, b in zip(three, other, strict=True))
+
+
+def test_only_the_subset_is_trained_on():
+    """With 2 utterances a speaker every epoch uses the same 20 of them, but for the incomplete batch."""
+    limited = plan(train_utterances=2)
+    allowed = {row for rows in limited.speakers for row in rows}
+    used = {row for epoch in range(1, 9) for batch in limited.batches(epoch) for row in batch.utterances_SU.flat}
+
+    assert 20 == len(allowed)
+    assert allowed == used
+
+
+@pytest.mark.parametrize(
+    ("settings", "numbers"),
+    [
+        ({"batch_speakers": 11}, "batch_speakers=11 and 10 speakers"),
+        ({"batch_utterances": 6, "batch_speakers": 8}, "batch_speakers=8 and 7 speakers"),
+        (
+            {"train_utterances": 2, "batch_utterances": 3},
+            "of train_utterances=2, but got batch_speakers=4 and 0 speakers",
+        ),
+    ],
+)
+def test_a_batch_that_can_never_be_filled_is_an_error(settings, numbers):
+    """The message names both numbers."""
+    with pytest.raises(ValueError, match=numbers):
+        plan(**settings)
+
+
+def test_a_full_house_of_speakers_makes_batches():
+    """As many speakers in a batch as there are: at least one batch an epoch."""
+    assert all(len(plan(batch_speakers=10).batches(epoch)) >= 2 for epoch in range(1, 10))
+
+
+def test_speakers_with_too_few_utterances_are_counted():
+    """A speaker with one utterance has no pair: left out, and said so."""
+    found = plan(speakers=[*SPEAKERS, "alone"])
+
+    assert 1 == found.num_left_out
+    assert 10 == len(found.speakers)
+
+
+def test_ratio_is_one_without_mixing():
+    """α = 0 means λ = 1 exactly."""
+    assert {1.0} == {batch.ratio for epoch in range(1, 9) for batch in plan(beta_alpha=0.0).batches(epoch)}
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.4, 1.0])
+def test_ratio_follows_the_beta_law(alpha):
+    """One λ a batch, of mean 1/2 and variance 1 / (4 (2 α + 1)), not folded to the larger half."""
+    drawn = plan(beta_alpha=alpha)
+    ratios = np.array([batch.ratio for epoch in range(1, 501) for batch in drawn.batches(epoch)])
+
+    assert len(ratios) > 2500
+    assert ((0 <= ratios) & (ratios <= 1)).all()
+    assert ratios.mean() == pytest.approx(0.5, abs=0.04)
+    assert ratios.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.08)
+
+
+def test_alpha_changes_nothing_but_the_ratio():
+    """Order, crops and partners are the same for every α, so that configs are compared on the same batches."""
+    plain, mixed = plan(beta_alpha=0.0).batches(5), plan(beta_alpha=0.6).batches(5)
+    for a, b in zip(plain, mixed, strict=True):
+        assert (a.utterances_SU == b.utterances_SU).all()
+        assert (a.starts_SU == b.starts_SU).all()
+        assert (a.partner_S == b.partner_S).all()
+        assert a.ratio != b.ratio
+
+
+def test_partners_are_a_permutation_with_fixed_points_allowed():
+    """Everyone is somebody's partner once; about one a batch is his own."""
+    partners = [batch.partner_S for epoch in range(1, 201) for batch in plan().batches(epoch)]
+
+    assert all(sorted(partner) == [0, 1, 2, 3] for partner in partners)
+    assert np.mean([(partner == np.arange(4)).sum() for partner in partners]) == pytest.approx(1.0, abs=0.15)
+
+
+def test_workers_share_the_speakers_without_gaps():
+    """Contiguous, equal, in the order of the ranks; an uneven share is an error that names both numbers."""
+    assert [slice(0, 2), slice(2, 4)] == [share_of(4, rank=rank, size=2) for rank in range(2)]
+    with pytest.raises(ValueError, match="batch_speakers=4 and 3 workers"):
+        share_of(4, rank=0, size=3)

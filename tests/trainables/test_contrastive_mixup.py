@@ -1,0 +1,324 @@
+"""The trainable: what is mixed, what is learnt, how dev is scored, and that the number of workers does not matter."""
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from trainables.losses import angular_prototypical_loss, contrastive_mixup_loss
+from trainables.metrics import equal_error_rate, minimum_detection_cost
+
+LOSSES = ["ap", "ce_mixup", "contrastive_mixup"]
+
+
+def first_batch(task, epoch=1):
+    return next(iter(task.batches(epoch)))
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [*({"loss": loss} for loss in LOSSES), {"mixup_level": "log_mel"}, {"precision": "bf16"}, {"batch_utterances": 3}],
+    ids=str,
+)
+def test_the_loss_falls_on_one_batch(make_task, knobs):
+    """Thirty steps on the same batch bring the loss well under that of the untrained net."""
+    batch_speakers = 2 if "batch_utterances" in knobs else 4
+    task = make_task(**knobs, learning_rate=3e-3, beta_alpha=0.1, batch_speakers=batch_speakers)
+    batch = replace(first_batch(task), ratio=0.9)
+    optimizer, _ = task.optimizer()
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = task.module(batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    assert losses[0] > math.log(batch_speakers) / 2
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_a_task_is_drawn_from_its_seed(make_task):
+    """The same seed gives the same weights and batches whatever was drawn before, and leaves torch's stream alone."""
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    one = make_task(seed=4)
+
+    assert torch.equal(expected, torch.rand(3))
+    other, third = make_task(seed=4), make_task(seed=5)
+    same = zip(one.module.state_dict().values(), other.module.state_dict().values(), strict=True)
+
+    assert all(torch.equal(a, b) for a, b in same)
+    assert torch.equal(first_batch(one).utterances_SUT, first_batch(other).utterances_SUT)
+    assert not torch.equal(one.module.net.stem.weight, third.module.net.stem.weight)
+    assert not torch.equal(first_batch(one).utterances_SUT, first_batch(third).utterances_SUT)
+
+
+def test_only_queries_are_mixed(make_task):
+    """The loss is that of the equations: prototypes of unmixed crops, queries mixed with the partner's query."""
+    task = make_task(volume="none")
+    module = task.module.eval()
+    batch = replace(first_batch(task), ratio=0.7)
+    partner_S = batch.partner_G
+    queries_ST = batch.utterances_SUT[:, -1].float()
+    mixed_ST = 0.7 * queries_ST + 0.3 * queries_ST[partner_S]
+
+    assert torch.equal(batch.partners_ST, batch.utterances_SUT[partner_S, -1])
+    expected = contrastive_mixup_loss(
+        queries_SD=module.embed(mixed_ST),
+        prototypes_SD=module.embed(batch.utterances_SUT[:, 0]),
+        partner_S=partner_S,
+        ratio=0.7,
+        scale=10.0,
+        bias=-5.0,
+    )
+
+    torch.testing.assert_close(module(batch), expected)
+
+
+def test_the_level_of_the_partner_is_matched(make_task):
+    """With volume "rms" a partner recorded ten times louder makes the same loss; without, another."""
+    for volume, same in (("rms", True), ("peak", True), ("none", False)):
+        task = make_task(volume=volume)
+        module = task.module.eval()
+        batch = replace(first_batch(task), ratio=0.5)
+        louder = replace(batch, partners_ST=batch.partners_ST.float() * 10)
+
+        assert same == torch.allclose(module(batch), module(louder), rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_without_mixing_all_losses_are_the_prototypical_one(make_task, loss):
+    """α = 0 reads no partners and trains on equation 3."""
+    task = make_task(loss=loss, beta_alpha=0.0)
+    module = task.module.eval()
+    batch = first_batch(task)
+    embeddings_SUD = module.embed(batch.utterances_SUT.flatten(0, 1)).unflatten(0, (4, 2))
+
+    assert batch.partners_ST is None
+    assert 1.0 == batch.ratio
+    torch.testing.assert_close(
+        module(batch), angular_prototypical_loss(embeddings_SUD=embeddings_SUD, scale=10.0, bias=-5.0)
+    )
+
+
+@pytest.mark.parametrize("mixup_level", ["waveform", "log_mel"])
+def test_silence_is_not_mixed_and_keeps_its_label(make_task, mixup_level):
+    """A query whose partner is silent is trained on as it is, towards its own speaker alone."""
+    task = make_task(mixup_level=mixup_level)
+    module = task.module.eval()
+    batch = replace(first_batch(task), ratio=0.6)
+    silent = replace(batch, partners_ST=torch.zeros_like(batch.partners_ST))
+    unmixed = replace(batch, ratio=1.0)
+
+    torch.testing.assert_close(module(silent), module(unmixed))
+
+
+def test_a_silent_corpus_gives_finite_gradients(silent_splits, make_task):
+    """Crops of zeros are no reason for NaN."""
+    task = make_task.func(silent_splits)
+    loss = task.module(first_batch(task))
+    loss.backward()
+
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in task.module.parameters())
+
+
+def test_the_scale_stays_positive(make_task):
+    """What an optimizer step takes below zero comes back to 1e-6."""
+    task = make_task()
+    with torch.no_grad():
+        task.module.scale.fill_(-3.0)
+    task.after_step()
+
+    assert 1e-6 == pytest.approx(task.module.scale.item())
+    assert task.module.scale.requires_grad
+
+
+def test_the_learning_rate_decays_by_epochs(make_task):
+    """lr * decay ** (epochs done // decay epochs), as the paper's StepLR."""
+    optimizer, scheduler = make_task(learning_rate=0.01, lr_decay=0.5, lr_decay_epochs=3).optimizer()
+    rates = []
+    for _ in range(7):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+
+    assert [0.01, 0.01, 0.01, 0.005, 0.005, 0.005, 0.0025] == pytest.approx(rates)
+
+
+def test_dev_metrics_are_those_of_the_scores(make_task):
+    """What is stored gives the same EER and minDCF again; all trials of dev are there, rightly labelled."""
+    task = make_task()
+    metrics = task.evaluate()
+    table = task.scores()
+    columns = {name: np.array(table[name].to_pylist()) for name in table.column_names}
+    labels = columns["label"].astype(bool)
+    scores = columns["score"].astype(np.float32)
+
+    assert 4 * 10 + 6 * 25 == table.num_rows
+    assert {"dev"} == set(columns["split"])
+    assert [a[:3] == b[:3] for a, b in zip(columns["left"], columns["right"], strict=True)] == labels.tolist()
+    assert metrics == {
+        "eer": equal_error_rate(scores=scores, labels=labels),
+        "min_dcf": minimum_detection_cost(scores=scores, labels=labels),
+    }
+
+
+def test_an_evaluation_changes_nothing(make_task):
+    """Evaluating twice, or in the middle of training, leaves the net, its mode and its statistics as they were."""
+    task = make_task()
+    task.module.train()
+    before = {name: value.clone() for name, value in task.module.state_dict().items()}
+
+    assert task.evaluate() == task.evaluate()
+    assert task.module.training
+    assert all(torch.equal(value, before[name]) for name, value in task.module.state_dict().items())
+
+
+def test_a_score_is_the_mean_cosine_of_crops(make_task, splits):
+    """One pair by hand: embeddings of its crops, one at a time."""
+    task = make_task(eval_crops=2)
+    task.evaluate()
+    left, right, *_ = (task.scores()[name][0].as_py() for name in ("left", "right"))
+    score = task.scores()["score"][0].as_py()
+    module = task.module.eval()
+    names = splits.dev.table["utterance"].to_pylist()
+    cosines = []
+    with torch.no_grad():
+        sides = []
+        for name in (left, right):
+            wave = splits.dev.sources[0].waveform(
+                path=None, index=splits.dev.table["index"][names.index(name)].as_py(), sample_rate=16_000
+            )
+            crops = [np.resize(wave, 8000)] if len(wave) <= 8000 else [wave[:8000], wave[-8000:]]
+            sides.append([module.embed(torch.from_numpy(crop)[None]) for crop in crops])
+        cosines = [torch.nn.functional.cosine_similarity(a, b).item() for a in sides[0] for b in sides[1]]
+
+    assert np.mean(cosines) == pytest.approx(score, abs=1e-5)
+
+
+def test_a_spoilt_net_has_no_metrics(make_task):
+    """Embeddings that are not finite give NaN, which the loop calls divergence, and not an error of the metric."""
+    task = make_task()
+    with torch.no_grad():
+        task.module.net.embedding.bias.fill_(float("nan"))
+
+    assert all(math.isnan(value) for value in task.evaluate().values())
+
+
+def test_bfloat16_keeps_loss_and_weights_in_float32(make_task):
+    """Only the net's arithmetic changes."""
+    task = make_task(precision="bf16")
+    batch = first_batch(task)
+    loss = task.module(batch)
+    loss.backward()
+    exact = make_task().module(batch)
+
+    assert torch.float32 == loss.dtype
+    assert {torch.float32} == {p.grad.dtype for p in task.module.parameters()}
+    assert loss.item() != exact.item()
+    assert loss.item() == pytest.approx(exact.item(), rel=0.05)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("width", [4, 8])
+def test_all_parameters_are_trained(make_task, width, loss):
+    """Data parallelism waits for the gradient of every parameter: none may be left out."""
+    task = make_task(width=width, loss=loss)
+    task.module(first_batch(task)).backward()
+
+    assert all(p.grad is not None for p in task.module.parameters())
+
+
+def test_what_cannot_be_built_says_why(make_task):
+    """More speakers asked for than there are."""
+    with pytest.raises(ValueError, match="batch_speakers=9 and 8 speakers"):
+        make_task(batch_speakers=9)
+
+
+def test_speakers_without_a_pair_are_told(make_task, capsys):
+    """Never left out in silence."""
+    make_task(batch_utterances=4, batch_speakers=2)
+
+    assert "6 train speakers are left out: fewer than 4 utterances" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """What each rank saved: {(size, rank): results}; see trial_ranks.py."""
+    folder = tmp_path_factory.mktemp("ranks")
+    script = Path(__file__).parent / "trial_ranks.py"
+    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    places = [(1, 0), (2, 0), (2, 1)]
+    running = [
+        subprocess.Popen(
+            [sys.executable, script, str(rank), str(size), folder], env=environment, stderr=subprocess.PIPE
+        )
+        for size, rank in places
+    ]
+    try:
+        for process in running:
+            _, errors = process.communicate(timeout=180)
+            assert process.returncode == 0, errors.decode()
+    finally:
+        for process in running:
+            process.kill()
+    return {(size, rank): torch.load(folder / f"{size}-{rank}.pt") for size, rank in places}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_two_workers_train_as_one(ranks, loss, rank):
+    """In float64 losses and weights over Adam's steps (20 of contrastive mixup) agree to 1e-8."""
+    (one, _), (two, _) = ranks[1, 0][loss], ranks[2, rank][loss]
+
+    assert (20 if loss == "contrastive_mixup" else 3) == len(two["losses"])
+    assert one["losses"] == pytest.approx(two["losses"], rel=1e-8)
+    assert_same(one["gradients"], two["gradients"], within=1e-8)
+    assert_same(one["weights"], two["weights"], within=1e-8)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_two_workers_start_as_one_in_float32(ranks, loss, rank):
+    """The first step's gradients, whose rounding was not yet multiplied by Adam."""
+    (_, one), (_, two) = ranks[1, 0][loss], ranks[2, rank][loss]
+
+    assert one["losses"] == pytest.approx(two["losses"], rel=1e-5)
+    assert_same(one["gradients"], two["gradients"], within=1e-4)
+
+
+def assert_same(expected, actual, *, within):
+    """Tensors of the same names, equal to a fraction of the largest value among them."""
+    assert expected.keys() == actual.keys()
+    largest = max(tensor.abs().max().item() for tensor in expected.values())
+    for name, tensor in expected.items():
+        torch.testing.assert_close(
+            actual[name], tensor, rtol=0, atol=within * largest, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_two_workers_score_as_one(ranks, rank):
+    """The same scores to the last bit, on every worker: the shares are whole chunks of crops."""
+    assert ranks[1, 0]["scores"] == ranks[2, rank]["scores"]
+    assert ranks[1, 0]["metrics"] == ranks[2, rank]["metrics"]
+
+
+def test_two_workers_leave_together(ranks):
+    """Stopped within an epoch and at a report, resumed, finished: both ranks do the same, rank 0 alone reports."""
+    first, second = ranks[2, 0]["loop"], ranks[2, 1]["loop"]
+
+    assert ["stopped", "stopped", "complete", "complete"] == first["outcomes"] == second["outcomes"]
+    assert [0, 0, 1, 2, 3, 3] == [row["epoch"] for row in first["rows"]]
+    assert [] == second["rows"]
+    assert first["weights"].keys() == second["weights"].keys()
+    assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())

@@ -1,0 +1,1 @@
+"""What one trial computes: data, features, nets, losses, loop, metrics."""

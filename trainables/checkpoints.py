@@ -1,0 +1,101 @@
+"""A trial's checkpoints: one file an epoch, named by attempt and epoch, the last two kept.
+
+A checkpoint holds the whole state of a trial at the border of an epoch and the metric rows of all its epochs, so that
+a driver that lost rows gets them again. Files are read with `weights_only=True`: a run directory from elsewhere cannot
+run code here.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+NAME = re.compile(r"a(?P<attempt>\d{3,})-e(?P<epoch>\d{5,})\.pt")
+NUM_KEPT = 2
+
+State = dict[str, Any]  # of module, optimizer and scheduler
+History = list[dict[str, Any]]  # a row an epoch, from epoch 0
+
+
+class Store(Protocol):
+    """Where objects lie by name: a run directory, local or in an object store."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write all of it or nothing."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """The object's bytes."""
+        ...
+
+    def names(self, folder: str) -> Sequence[str]:
+        """The names in a folder; none if it does not exist."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove the object."""
+        ...
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one trial, written by attempt number `attempt`."""
+
+    store: Store
+    folder: str
+    attempt: int
+
+    def save(self, epoch: int, state: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> str:
+        """Write the state after `epoch` with the rows up to it; the file's name."""
+        name = f"a{self.attempt:03d}-e{epoch:05d}.pt"
+        data = io.BytesIO()
+        torch.save({"epoch": epoch, "state": dict(state), "history": [dict(row) for row in history]}, data)
+        self.store.write(f"{self.folder}/{name}", data.getvalue())
+        return name
+
+    def load_newest(self, *, epoch: int | None = None) -> tuple[int, State, History] | None:
+        """(epoch, state, history) of the newest readable checkpoint, or of the one of that `epoch`; tensors on the CPU.
+
+        Newest is the highest epoch; of equal epochs the later attempt. A damaged file is named in a printed warning
+        and the one before it used.
+        """
+        for at, _, name in self._newest_first():
+            if epoch is not None and at != epoch:
+                continue
+            try:
+                return _unpacked(self.store.read(f"{self.folder}/{name}"))
+            except Exception as error:  # a damaged file fails in many ways, all of which mean: use an older one
+                reason = str(error).splitlines()[0] if str(error) else ""
+                print(f"warning: {self.folder}/{name} skipped: {type(error).__name__}: {reason}", flush=True)
+        return None
+
+    def prune(self, committed: int) -> None:
+        """Delete what no restart needs once the rows up to epoch `committed` are safe in the tables.
+
+        Kept are the last two epochs up to `committed`, and everything newer.
+        """
+        kept: set[int] = set()
+        for epoch, _, name in self._newest_first():
+            if epoch > committed:
+                continue
+            if epoch not in kept and len(kept) < NUM_KEPT:
+                kept.add(epoch)
+            else:
+                self.store.delete(f"{self.folder}/{name}")
+
+    def _newest_first(self) -> list[tuple[int, int, str]]:
+        matches = [match for name in self.store.names(self.folder) if (match := NAME.fullmatch(name))]
+        return sorted(((int(m["epoch"]), int(m["attempt"]), m.string) for m in matches), reverse=True)
+
+
+def _unpacked(data: bytes) -> tuple[int, State, History]:
+    # torch.load does not compare the checksums that torch.save wrote: a flipped bit would become a weight.
+    damaged = zipfile.ZipFile(io.BytesIO(data)).testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} does not fit")
+    found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return int(found["epoch"]), found["state"], found["history"]

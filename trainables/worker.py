@@ -1,0 +1,132 @@
+"""One worker of a lane: the train function that Ray Train runs, serving trials from the desk one after another.
+
+The only module of this room that knows Ray. Rank 0 talks to the desk; every decision is broadcast, so that all ranks of
+a lane do the same thing. The corpus stays open between trials; all else starts anew (`loop.fit` resets it).
+"""
+
+import importlib
+import os
+import re
+import socket
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch.distributed as dist
+from torch import nn
+
+from trainables.checkpoints import Checkpoints
+from trainables.corpora.corpus import AudioCache
+from trainables.corpora.splits import Splits
+from trainables.log import captured_output
+from trainables.loop import Directive, Diverged, fit
+from trainables.scores import score_writer
+
+
+LOST_PEER = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe", re.IGNORECASE)
+
+
+def serve(setup: dict[str, Any]) -> None:
+    """Serve trials until the desk closes.
+
+    `setup` holds the desk's name and namespace, the lane's name, the trainable's name, the run's store, the threads a
+    worker may use and a reference to the corpus splits.
+    """
+    context = ray.train.get_context()
+    rank, size = context.get_world_rank(), context.get_world_size()
+    desk = ray.get_actor(setup["desk"], namespace=setup["namespace"])
+    try:
+        splits: Splits = ray.get(setup["splits"])
+        audio = (AudioCache(splits.train), AudioCache(splits.dev))
+        build = importlib.import_module(f"trainables.{setup['trainable']}").build
+    except Exception:
+        ray.get(desk.lane_broken.remote(setup["lane"], traceback.format_exc()))
+        raise
+    device = ray.train.torch.get_device()
+    make_task = partial(build, splits=splits, audio=audio, device=device, rank=rank, size=size)
+    while True:
+        job = _from_rank_0(lambda: ray.get(desk.take.remote(setup["lane"])), rank, size)
+        if job["kind"] == "close":
+            return
+        if job["kind"] == "trial":
+            _serve_one(job, setup=setup, desk=desk, make_task=make_task, rank=rank, size=size)
+
+
+def _serve_one(
+    job: dict[str, Any], *, setup: dict[str, Any], desk: Any, make_task: Callable[..., Any], rank: int, size: int
+) -> None:
+    trial_id, attempt, store = job["trial_id"], job["attempt"], setup["store"]
+    failure = None
+    with captured_output(store, f"logs/{trial_id}/a{attempt:03d}-{job['hand_out']}-r{rank}.log") as log:
+        if rank == 0:
+            facts = {"node": socket.gethostname(), "lane": setup["lane"], "pid": os.getpid()}
+            ray.get(desk.took.remote(trial_id, facts))
+        try:
+            asked = desk.stop_asked.remote(trial_id) if rank == 0 else None
+
+            def report(row: dict[str, Any]) -> Directive:
+                answer = ray.get(desk.report.remote(trial_id, row))
+                return Directive(stop=answer["stop"], committed=answer["committed"])
+
+            fit(
+                build_task=partial(make_task, job["config"], seed=job["seed"]),
+                seed=job["seed"],
+                seen=job["seen"],
+                report=report,
+                stopped=lambda: asked is not None and bool(ray.wait([asked], timeout=0)[0]),
+                wrap=_wrap,
+                checkpoints=Checkpoints(store, f"checkpoints/{trial_id}", attempt),
+                write_scores=score_writer(store, trial_id=trial_id, attempt=attempt),
+                rank=rank,
+                threads=setup["threads"],
+                after_epoch=log.flush,
+            )
+        except Exception as error:
+            traceback.print_exc()
+            if size > 1 and is_lost_peer(error):
+                # Not this trial's fault: Ray Train starts a new worker group, to which the desk hands the trial again.
+                raise
+            # A trial's own failure: said with its traceback, and the lane goes on.
+            failure = {"error": _in_one_line(error), "traceback": traceback.format_exc()}
+    if failure is not None and size > 1:
+        # The other ranks may be waiting for this one in a collective: only a new worker group is sure to be in step.
+        ray.get(desk.finish.remote(setup["lane"], trial_id, failure))
+        raise RuntimeError(failure["error"])
+    if rank == 0:
+        ray.get(desk.finish.remote(setup["lane"], trial_id, failure))
+
+
+def _wrap(module: nn.Module) -> nn.Module:
+    """Ray Train's wrapper: the module on its device, inside DDP when there are several workers.
+
+    Buffers are not broadcast: gathered batch statistics are the same on every rank already.
+    """
+    options = {"broadcast_buffers": False} if dist.is_initialized() and dist.get_world_size() > 1 else None
+    wrapped: nn.Module = ray.train.torch.prepare_model(module, parallel_strategy_kwargs=options)
+    return wrapped
+
+
+def _from_rank_0(make: Callable[[], Any], rank: int, size: int) -> Any:
+    """What rank 0 makes, on every rank."""
+    value = [make() if rank == 0 else None]
+    if size > 1:
+        dist.broadcast_object_list(value, src=0)
+    return value[0]
+
+
+def is_lost_peer(error: Exception) -> bool:
+    """Whether an error only says that another worker of the lane is gone.
+
+    Gloo has no class for it, so its words must do: they name the transport or the connection.
+    """
+    return isinstance(error, dist.DistError) or LOST_PEER.search(str(error)) is not None
+
+
+def _in_one_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    first = text[0] if text else ""
+    return first if isinstance(error, Diverged) else f"{type(error).__name__}: {first}"

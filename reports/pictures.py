@@ -132,13 +132,18 @@ def importance(run: Run, summary: Summary) -> Section:
     title = "Knob importance"
     if run.study.search is None:
         return Section("importance", title, ("This study has no search: there is no knob to judge.",))
-    found = knob_importance(search_configs(summary), run.study.space(), minimize=summary.minimize)
+    configs, epoch = judged_configs(summary)
+    found = knob_importance(configs, run.study.space(), minimize=summary.minimize)
     stopped = summary.state_count("pruned")
-    left_out = (
-        f"{count(stopped, 'stopped (pruned) trial')} {are(stopped)} left out: their values are from earlier epochs."
-        if stopped
-        else "No trial was stopped early, so none is left out."
-    )
+    if epoch is not None:
+        left_out = (
+            f"Fewer than {MIN_CONFIGS} configs are complete, so the configs are compared at epoch {epoch}, the last that "
+            f"{MIN_CONFIGS} or more of them reached: this is about an early start, which need not be about the end."
+        )
+    elif stopped:
+        left_out = f"{count(stopped, 'stopped (pruned) trial')} {are(stopped)} left out: their values are earlier ones."
+    else:
+        left_out = "No trial was stopped early, so none is left out."
     if not found.shares:
         meaning = f" At least {MIN_CONFIGS} complete configs are needed." if found.num_configs < MIN_CONFIGS else ""
         return Section("importance", title, (f"{METHOD} was not computed: {found.reason}.{meaning}", left_out))
@@ -148,7 +153,7 @@ def importance(run: Run, summary: Summary) -> Section:
         lead = f"{first} is the only searched knob, so it has all of the importance."
     method = (
         f"Method: {METHOD} as in Optuna, which compares where the best {found.num_best} of {found.num_configs} "
-        f"complete configs lie with where all of them lie. It says what helps to be among the best, "
+        f"{'configs at that epoch' if epoch is not None else 'complete configs'} lie with where all of them lie. It says what helps to be among the best, "
         f"not how much a knob changes the value."
     )
     few = (
@@ -168,6 +173,27 @@ def search_configs(summary: Summary) -> pl.DataFrame:
     """The configs that the search asked for; arms were chosen by people, and would bend the picture of the search."""
     asked = summary.trials.filter(pl.col("phase") == "search")["config_id"].unique().to_list()
     return summary.configs.filter(pl.col("config_id").is_in(asked))
+
+
+def judged_configs(summary: Summary) -> tuple[pl.DataFrame, int | None]:
+    """The configs that importance is computed from: the complete ones, or all at an earlier epoch if those are too few.
+
+    The epoch is the last that `MIN_CONFIGS` search configs reached, None where complete configs are taken (or where no
+    epoch was reached by so many).
+    """
+    complete = search_configs(summary)
+    column = f"metric.{summary.metric}"
+    if complete.height >= MIN_CONFIGS or column not in summary.epochs.columns:
+        return complete, None
+    knobs = [c for c in summary.trials.columns if c.startswith("knob.")]
+    asked = summary.trials.filter(pl.col("phase") == "search").select("trial_id", "config_id", *knobs)
+    measured = summary.epochs.filter((pl.col("epoch") > 0) & pl.col(column).is_finite()).join(asked, on="trial_id")
+    reached = measured.group_by("epoch").agg(pl.col("config_id").n_unique()).filter(pl.col("config_id") >= MIN_CONFIGS)
+    if not reached.height:
+        return complete, None
+    epoch = int(reached["epoch"].to_list()[reached["epoch"].arg_max() or 0])
+    at = measured.filter(pl.col("epoch") == epoch).group_by("config_id", maintain_order=True)
+    return at.agg(pl.col(column).mean().alias("value"), pl.col(knobs).first()), epoch
 
 
 def slices(run: Run, summary: Summary) -> Section:

@@ -26,7 +26,6 @@ from trainables.log import captured_output
 from trainables.loop import Directive, Diverged, fit
 from trainables.scores import score_writer
 
-
 LOST_PEER = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe", re.IGNORECASE)
 
 

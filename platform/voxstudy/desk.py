@@ -1,4 +1,4 @@
-"""The desk: one small actor at which Tune's clients hand in trials and lanes fetch them (`ray.md` section 9).
+"""The desk: one small actor at which Tune's clients hand in trials and lanes fetch them.
 
 clients -- submit, next_event --> desk <-- take, report, finish -- lanes
 the driver -- cancel, committed, close --> desk
@@ -142,8 +142,10 @@ class Desk:
         return self._broken
 
     async def close(self) -> None:
-        """Send every lane home."""
+        """Send every lane home, from the middle of a trial too: it goes on from its checkpoint another time."""
         self._is_closed = True
+        for trial in self._trials.values():
+            trial.is_cancelled = True
         await self._tell_all()
 
     # ----------------------------------------------------------------------------------------------------------------

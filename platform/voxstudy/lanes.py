@@ -1,6 +1,6 @@
 """Lanes: warm Ray Train worker groups owned by the driver, each in a thread of its own inside `TorchTrainer.fit()`.
 
-A TorchTrainer a trial would cost 10 to 35 s each (`ray.md` sections 3 and 9); a lane is started once and serves trials
+A TorchTrainer a trial would cost 10 to 35 s each (DESIGN.md, 2026-11-22); a lane is started once and serves trials
 until the desk sends it home. When its workers die, Ray Train starts a new group, which asks the desk again.
 """
 

@@ -60,11 +60,11 @@ def run_study(read: ReadStudy, run: str, *, allow_code_change: bool, console: Co
         outcome = Outcome(REACHED, "the target is reached already")
         if agenda.num_done < agenda.target:
             outcome = _sweep(read, run, ledger, agenda, splits, console)
-        _close_start(ledger, store, outcome)
+        else:
+            ledger.close_start(_end_row(ledger.start, outcome))
+        store.delete_folder(".ray")  # of killed drivers too
         html, markdown = write_report(run)
-        say(f"{agenda.num_done} of {agenda.target} trials done: {outcome.words}\nreport: {html}\n        {markdown}")
-        if outcome.exit_code == STOPPED:
-            say("The same command goes on from here.")
+        say(f"report: {html}\n        {markdown}")
         return outcome.exit_code
 
 
@@ -135,9 +135,8 @@ def start_row(start: int) -> dict[str, Any]:
     }
 
 
-def _close_start(ledger: Ledger, store: Store, outcome: Outcome) -> None:
-    ledger.close_start({**start_row(ledger.start), "revision": 1, "ended": datetime.now(UTC), "outcome": outcome.words})
-    store.delete_folder(".ray")  # of killed drivers too
+def _end_row(start: int, outcome: Outcome) -> dict[str, Any]:
+    return {**start_row(start), "revision": 1, "ended": datetime.now(UTC), "outcome": outcome.words}
 
 
 def _corpus_rows(read: ReadStudy, splits: Splits) -> list[dict[str, Any]]:
@@ -225,11 +224,13 @@ def _sweep(read: ReadStudy, run: str, ledger: Ledger, agenda: Agenda, splits: Sp
                 lanes=num_lanes,
                 scratch=scratch,
             )
-        ledger.commit()
         reason = watch()
-        if reason is not None:
-            return Outcome(OURS, f"no lane could be kept alive: {reason}")
-        return _outcome(ledger, agenda)
+        outcome = _outcome(ledger, agenda) if reason is None else Outcome(OURS, f"no lane could be set up: {reason}")
+        # Said and written before Ray is left, which takes seconds that `ray job stop` may not grant.
+        ledger.close_start(_end_row(ledger.start, outcome))
+        done = f"{agenda.num_done} of {agenda.target} trials done"
+        console.print(f"{done}: {outcome.words}", highlight=False, markup=False, soft_wrap=True)
+        return outcome
     finally:
         _close(desk, lanes, ray)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -247,7 +248,7 @@ def _close(desk: Any, lanes: list[Any], ray: Any) -> None:
 
 def _outcome(ledger: Ledger, agenda: Agenda) -> Outcome:
     if agenda.num_done < agenda.target:
-        return Outcome(STOPPED, "stopped before the target")
+        return Outcome(STOPPED, "stopped before the target; the same command goes on from here")
     if not ledger.in_state(COMPLETE):
         return Outcome(OURS, "every trial failed; `voxstudy logs` shows their tracebacks")
     failed = len(ledger.in_state(FAILED))

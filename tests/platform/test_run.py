@@ -77,7 +77,7 @@ def test_reports_of_a_run(voxstudy: Any, small_study: Path, tmp_path: Path) -> N
     output = voxstudy.kill_when(process, lambda line: "complete at epoch" in line, how=signal.SIGTERM)
 
     assert process.returncode == 3, output
-    assert "The same command goes on from here." in output
+    assert "the same command goes on from here" in output
     trial = read_run(str(run)).trials.filter(pl.col("arm") == "paper").collect().row(0, named=True)
     listed = json.loads(voxstudy("show", run, "--format", "json"))
     assert trial["trial_id"] in {row["trial"] for row in listed}

@@ -2,12 +2,17 @@
 
 import math
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from reports.importance import MIN_CONFIGS, knob_importance
+from reports.pictures import importance, judged_configs
+from reports.reading import read_run
+from reports.summaries import summarise
 
 SPACE: dict[str, BaseDistribution] = {"strong": FloatDistribution(0, 1), "idle": FloatDistribution(0, 1)}
 
@@ -79,3 +84,24 @@ def test_optuna_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     knob_importance(configs(20), SPACE, minimize=True)
 
     assert ("", "") == capfd.readouterr()
+
+
+def test_too_few_complete_configs_are_compared_at_an_earlier_epoch(
+    fabricate_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    """With most trials stopped early, the page compares all configs at the last epoch that eight of them reached."""
+    run = read_run(fabricate_run(tmp_path / "run", trials=14, pruned=9, failed=1))
+    summary = summarise(run)
+    rows, epoch = judged_configs(summary)
+    by_trial: dict[str, dict[int, float]] = {}
+    for row in summary.epochs.iter_rows(named=True):
+        by_trial.setdefault(row["trial_id"], {})[row["epoch"]] = row["metric.eer"]
+    search = {row["trial_id"] for row in summary.trials.iter_rows(named=True) if row["phase"] == "search"}
+    reached = [e for e in range(1, 7) if sum(e in curve for key, curve in by_trial.items() if key in search) >= 8]
+
+    assert max(reached) == epoch
+    expected = sorted(curve[epoch] for key, curve in by_trial.items() if key in search and epoch in curve)
+    assert pytest.approx(expected) == sorted(rows["value"].to_list())
+    section = importance(run, summary)
+    assert f"at epoch {epoch}" in " ".join(section.sentences)
+    assert len(section.charts) == 1

@@ -137,8 +137,8 @@ def importance(run: Run, summary: Summary) -> Section:
     stopped = summary.state_count("pruned")
     if epoch is not None:
         left_out = (
-            f"Fewer than {MIN_CONFIGS} configs are complete, so the configs are compared at epoch {epoch}, the last that "
-            f"{MIN_CONFIGS} or more of them reached: this is about an early start, which need not be about the end."
+            f"Fewer than {MIN_CONFIGS} configs are complete, so the configs are compared at epoch {epoch}, the last "
+            f"that {MIN_CONFIGS} or more of them reached: it tells of an early start, not of the end."
         )
     elif stopped:
         left_out = f"{count(stopped, 'stopped (pruned) trial')} {are(stopped)} left out: their values are earlier ones."
@@ -151,9 +151,10 @@ def importance(run: Run, summary: Summary) -> Section:
     lead = f"{first} decides most about being among the best, with {number(100 * share, 0)} % of the importance."
     if len(found.shares) == 1:
         lead = f"{first} is the only searched knob, so it has all of the importance."
+    kind = "complete configs" if epoch is None else "configs at that epoch"
     method = (
         f"Method: {METHOD} as in Optuna, which compares where the best {found.num_best} of {found.num_configs} "
-        f"{'configs at that epoch' if epoch is not None else 'complete configs'} lie with where all of them lie. It says what helps to be among the best, "
+        f"{kind} lie with where all of them lie. It says what helps to be among the best, "
         f"not how much a knob changes the value."
     )
     few = (

@@ -23,7 +23,7 @@ from trainables.checkpoints import Checkpoints
 from trainables.corpora.corpus import AudioCache
 from trainables.corpora.splits import Splits
 from trainables.log import captured_output
-from trainables.loop import Directive, Diverged, fit
+from trainables.loop import COMPLETE, Directive, Diverged, fit
 from trainables.scores import score_writer
 
 LOST_PEER = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe", re.IGNORECASE)
@@ -33,7 +33,8 @@ def serve(setup: dict[str, Any]) -> None:
     """Serve trials until the desk closes.
 
     `setup` holds the desk's name and namespace, the lane's name, the trainable's name, the run's store, the threads a
-    worker may use and a reference to the corpus splits.
+    worker may use, a reference to the corpus splits, and the exceptions that are no trial's fault (a full disk, say):
+    they stop the run instead of failing trial after trial.
     """
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
@@ -43,7 +44,7 @@ def serve(setup: dict[str, Any]) -> None:
         audio = (AudioCache(splits.train), AudioCache(splits.dev))
         build = importlib.import_module(f"trainables.{setup['trainable']}").build
     except Exception:
-        ray.get(desk.lane_broken.remote(setup["lane"], traceback.format_exc()))
+        ray.get(desk.lane_broken.remote(setup["lane"], traceback.format_exc(), True))
         raise
     device = ray.train.torch.get_device()
     make_task = partial(build, splits=splits, audio=audio, device=device, rank=rank, size=size)
@@ -52,7 +53,11 @@ def serve(setup: dict[str, Any]) -> None:
         if job["kind"] == "close":
             return
         if job["kind"] == "trial":
-            _serve_one(job, setup=setup, desk=desk, make_task=make_task, rank=rank, size=size)
+            try:
+                _serve_one(job, setup=setup, desk=desk, make_task=make_task, rank=rank, size=size)
+            except setup["not_a_trials_fault"] as error:
+                ray.get(desk.lane_broken.remote(setup["lane"], _in_one_line(error), False))
+                raise
 
 
 def _serve_one(
@@ -64,6 +69,7 @@ def _serve_one(
         if rank == 0:
             facts = {"node": socket.gethostname(), "lane": setup["lane"], "pid": os.getpid()}
             ray.get(desk.took.remote(trial_id, facts))
+        checkpoints = Checkpoints(store, f"checkpoints/{trial_id}", attempt)
         try:
             asked = desk.stop_asked.remote(trial_id) if rank == 0 else None
 
@@ -71,41 +77,40 @@ def _serve_one(
                 answer = ray.get(desk.report.remote(trial_id, row))
                 return Directive(stop=answer["stop"], committed=answer["committed"])
 
-            fit(
+            ended = fit(
                 build_task=partial(make_task, job["config"], seed=job["seed"]),
                 seed=job["seed"],
                 seen=job["seen"],
                 report=report,
                 stopped=lambda: asked is not None and bool(ray.wait([asked], timeout=0)[0]),
                 wrap=_wrap,
-                checkpoints=Checkpoints(store, f"checkpoints/{trial_id}", attempt),
+                checkpoints=checkpoints,
                 write_scores=score_writer(store, trial_id=trial_id, attempt=attempt),
                 rank=rank,
                 threads=setup["threads"],
                 after_epoch=log.flush,
             )
+            if asked is not None and ended == COMPLETE and ray.get(asked):
+                checkpoints.prune(job["config"].epochs)  # the driver has committed the last row
         except Exception as error:
             traceback.print_exc()
-            if size > 1 and is_lost_peer(error):
-                # Not this trial's fault: Ray Train starts a new worker group, to which the desk hands the trial again.
+            if isinstance(error, setup["not_a_trials_fault"]) or (size > 1 and is_lost_peer(error)):
+                # If peers are lost, Ray Train starts a new worker group, to which the desk hands the trial again.
                 raise
             # A trial's own failure: said with its traceback, and the lane goes on.
             failure = {"error": _in_one_line(error), "traceback": traceback.format_exc()}
-    if failure is not None and size > 1:
-        # The other ranks may be waiting for this one in a collective: only a new worker group is sure to be in step.
-        ray.get(desk.finish.remote(setup["lane"], trial_id, failure))
-        raise RuntimeError(failure["error"])
+            is_everywhere = isinstance(error, Diverged)  # judged from numbers that all ranks have alike
+            if size > 1 and not is_everywhere:
+                # The other ranks may be waiting for this one in a collective: only a new group is sure to be in step.
+                ray.get(desk.finish.remote(setup["lane"], trial_id, failure))
+                raise
     if rank == 0:
         ray.get(desk.finish.remote(setup["lane"], trial_id, failure))
 
 
 def _wrap(module: nn.Module) -> nn.Module:
-    """Ray Train's wrapper: the module on its device, inside DDP when there are several workers.
-
-    Buffers are not broadcast: gathered batch statistics are the same on every rank already.
-    """
-    options = {"broadcast_buffers": False} if dist.is_initialized() and dist.get_world_size() > 1 else None
-    wrapped: nn.Module = ray.train.torch.prepare_model(module, parallel_strategy_kwargs=options)
+    """Ray Train's wrapper: the module on its device, inside DDP when there are several workers."""
+    wrapped: nn.Module = ray.train.torch.prepare_model(module)
     return wrapped
 
 

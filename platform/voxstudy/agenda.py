@@ -1,7 +1,7 @@
 """What a run does next: unfinished trials of a dead driver first, then the arms, then what Optuna asks for."""
 
 from search_spaces.study import Study
-from voxstudy.ledger import COMPLETE, FAILED, PRUNED, Ledger, Trial
+from voxstudy.ledger import COMPLETE, FAILED, PRUNED, RUNNING, Ledger, Trial
 from voxstudy.sampler import Asker
 
 BASELINE = "paper"  # the arm that is always there: the trainable's defaults under the study's [config]
@@ -44,8 +44,16 @@ class Agenda:
 
     @property
     def num_done(self) -> int:
-        """How many of them have ended: complete, pruned or failed."""
-        return len(self._ledger.in_state(COMPLETE, PRUNED, FAILED))
+        """How many of them have ended: complete, pruned or failed. Trials beyond a lowered total are not counted."""
+        ended = self._ledger.in_state(COMPLETE, PRUNED, FAILED)
+        arms = sum(t.phase == "arm" and t.seed <= self._study.seeds for t in ended)
+        total = self._study.search.trials if self._study.search is not None else 0
+        return arms + min(total, sum(t.phase == "search" for t in ended))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the target is reached and nothing was left unfinished."""
+        return self.num_done >= self.target and not self._ledger.in_state(RUNNING)
 
     @property
     def num_orphans(self) -> int:

@@ -86,7 +86,7 @@ def run(
         raise typer.Exit(debug_trial(read, console))
     from voxstudy.run import run_study
 
-    place = run if run is not None else f"runs/{read.name}"
+    place = run or f"runs/{read.name}"
     raise typer.Exit(run_study(read, place, allow_code_change=allow_code_change, console=console))
 
 
@@ -127,13 +127,16 @@ def logs(
 
 
 def _refuse_impossible(read: "object") -> None:
-    """Refuse resources that this machine can never give; a cluster's are known when `run` has connected to it."""
+    """Refuse what this machine can never give."""
     from search_spaces.problems import StudyError
     from search_spaces.reading import ReadStudy
     from voxstudy.plan import resource_problems
 
     assert isinstance(read, ReadStudy)
-    if "RAY_ADDRESS" in os.environ:
+    if "RAY_ADDRESS" in os.environ:  # a cluster's resources are known once `run` has connected to it
+        problems = resource_problems(read.study, cpus=1 << 30, gpus=1 << 30, where="a cluster")
+        if problems:
+            raise StudyError(problems)
         return
     gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) if Path("/proc/driver/nvidia/gpus").exists() else 0
     problems = resource_problems(read.study, cpus=os.cpu_count() or 1, gpus=gpus, where="this machine")

@@ -6,10 +6,13 @@ import signal
 import time
 from typing import Any
 
-from voxstudy.tuning import stop_tune
-
 NAMESPACE = "voxstudy"
 NAME_WAIT_S = 20.0  # a killed driver's desk is gone within seconds
+
+
+def stop_tune() -> None:
+    """Ask Tune to stop cleanly: its handler of SIGUSR1 lets the loop end after the current step."""
+    os.kill(os.getpid(), signal.SIGUSR1)
 
 
 class ClusterError(ValueError):
@@ -23,10 +26,30 @@ def connect() -> Any:
     logging.getLogger("ray").setLevel(logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {} if address else {"address": "local", "include_dashboard": False}
-    ray.init(namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options)
-    # `ray job stop` sends SIGTERM. Ray's own handler leaves Tune's loop by an exception and loses what was not written.
-    signal.signal(signal.SIGTERM, lambda *_: stop_tune())
+    try:
+        ray.init(
+            namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options
+        )
+    except ConnectionError as error:
+        raise ClusterError(f"RAY_ADDRESS={address}: a Ray cluster must answer there, but: {error}") from None
+    # Tune prints the traceback of a client that it starts again: the console says what a user needs to know.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    stop_on_sigterm()  # again: Ray has just installed a handler of its own
     return ray
+
+
+def stop_on_sigterm() -> None:
+    """Make SIGTERM, which `ray job stop` sends, a clean stop: of Tune's loop if it runs, else like Ctrl-C.
+
+    Ray's own handler leaves Tune's loop by an exception and loses what was not written.
+    """
+
+    def stop(*_: object) -> None:
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+            raise KeyboardInterrupt
+        stop_tune()
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def open_desk(ray: Any, name: str) -> Any:

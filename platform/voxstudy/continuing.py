@@ -27,12 +27,12 @@ def refuse_contradictions(read: ReadStudy, run: Run, fingerprint: str, *, allow_
         for field in sorted(begun.keys() | asked.keys())
         if begun.get(field) != asked.get(field) and not _is_free(field)
     ]
-    if run.provenance["corpus_fingerprint"] != fingerprint:
+    if run.provenance.get("corpus_fingerprint") != fingerprint:
         problems.append(
             Problem(
                 place=f"{read.name}: corpus",
                 rule=f"a run goes on with the corpus it began with, but got contents {fingerprint} where the run has"
-                f" {run.provenance['corpus_fingerprint']}; choose another --run",
+                f" {run.provenance.get('corpus_fingerprint')}; choose another --run",
                 value=fingerprint,
             )
         )

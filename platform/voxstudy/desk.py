@@ -1,17 +1,17 @@
 """The desk: one small actor at which Tune's clients hand in trials and lanes fetch them.
 
 clients -- submit, next_event --> desk <-- take, report, finish -- lanes
-the driver -- cancel, committed, close --> desk
+the driver -- cancel, sync, lane_lost, close --> desk
 
 A trial has at most one lane. A lane that comes back for work while its trial is unfinished has lost its workers: it
-gets the same trial again, from the last epoch that was reported, three times at most.
+gets the same trial again, from the last epoch that was reported, until it dies too often without finishing an epoch.
 """
 
 import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-HAND_OUTS = 4  # the first one and three more: a trial that kills its workers again and again is given up
+FRUITLESS_HAND_OUTS = 4  # a trial that kills its workers this often without a new epoch between is given up
 IDLE_S = 30.0  # a waiting lane is answered at least this often, so that no collective of its ranks times out
 
 
@@ -23,15 +23,25 @@ class Event:
     row: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class View:
+    """What the driver hears of the lanes."""
+
+    broken: dict[str, str]  # lane -> why it cannot go on
+    is_our_fault: bool  # whether any of them is broken by a fault of voxstudy
+    lanes_seen: int  # how many lanes have asked for work yet
+
+
 @dataclass
 class _Held:
     """A trial at the desk; mutable, as it is the desk's own state."""
 
     job: dict[str, Any]
+    seen: int  # last epoch that was reported
+    committed: int  # last epoch that the tables hold
     events: list[Event] = field(default_factory=list)
-    seen: int = -1  # last epoch that was reported
-    committed: int = -1  # last epoch that the tables hold
     hand_outs: int = 0
+    fruitless: int = 0  # hand-outs since the last new epoch
     is_cancelled: bool = False
 
 
@@ -40,9 +50,12 @@ class Desk:
 
     def __init__(self) -> None:
         self._trials: dict[str, _Held] = {}
+        self._ended: set[tuple[str, int]] = set()  # (trial, attempt): a late client must not start them again
         self._queue: list[str] = []
         self._at: dict[str, str] = {}  # lane -> trial
-        self._broken: dict[str, str] = {}  # lane -> traceback of its set-up
+        self._asks: dict[str, int] = {}  # lane -> how often it has asked for work
+        self._broken: dict[str, str] = {}
+        self._is_our_fault = False
         self._is_closed = False
         self._changed = asyncio.Condition()
 
@@ -51,14 +64,17 @@ class Desk:
     async def submit(self, job: dict[str, Any]) -> None:
         """Hand in an attempt of a trial. A client that was restarted submits again: it finds its trial as it is."""
         known = self._trials.get(job["trial_id"])
-        if known is None or known.job["attempt"] != job["attempt"]:
+        has_ended = (job["trial_id"], job["attempt"]) in self._ended
+        if not has_ended and (known is None or known.job["attempt"] != job["attempt"]):
             self._trials[job["trial_id"]] = _Held(job, seen=job["seen"], committed=job["seen"])
             self._queue.append(job["trial_id"])
         await self._tell_all()
 
     async def next_event(self, trial_id: str, cursor: int) -> Event:
-        """The event at a position of the trial's list, when there is one."""
-        trial = self._trials[trial_id]
+        """The event at a position of the trial's list, when there is one; of an ended trial, that it has ended."""
+        trial = self._trials.get(trial_id)
+        if trial is None:
+            return Event("failed", {"error": "it has ended", "traceback": None})
         async with self._changed:
             await self._changed.wait_for(lambda: cursor < len(trial.events))
         return trial.events[cursor]
@@ -67,19 +83,18 @@ class Desk:
 
     async def take(self, lane: str) -> dict[str, Any]:
         """The next job for a lane: {"kind": "trial" | "idle" | "close", ...}."""
+        self._asks[lane] = ask = self._asks.get(lane, 0) + 1
         held = self._at.pop(lane, None)
-        if held is not None and (trial := self._trials[held]).is_cancelled:
-            del self._trials[held]
-        elif held is not None and trial.hand_outs < HAND_OUTS:
+        if held is not None and self._take_back(held):
             return self._hand_out(held, lane)
-        elif held is not None:
-            text = f"its workers died {HAND_OUTS} times; given up"
-            trial.events.append(Event("failed", {"error": text, "traceback": None}))
-            await self._tell_all()
+        await self._tell_all()
         try:
-            # One task from the wait to the pop: two lanes that wake together cannot take the same trial.
+            # One task from the wait to the pop: two lanes that wake together cannot take the same trial. A newer ask
+            # of the same lane means that the older one's worker is dead.
             async with asyncio.timeout(IDLE_S), self._changed:
-                await self._changed.wait_for(lambda: bool(self._queue) or self._is_closed)
+                await self._changed.wait_for(lambda: bool(self._queue) or self._is_closed or self._asks[lane] != ask)
+                if self._asks[lane] != ask:
+                    return {"kind": "idle"}
                 return {"kind": "close"} if self._is_closed else self._hand_out(self._queue.pop(0), lane)
         except TimeoutError:
             return {"kind": "idle"}
@@ -95,12 +110,16 @@ class Desk:
         trial = self._trials[trial_id]
         if not trial.is_cancelled and row["epoch"] > trial.seen:
             trial.seen = row["epoch"]
+            trial.fruitless = 0
             trial.events.append(Event("epoch", row))
             await self._tell_all()
         return {"stop": trial.is_cancelled, "committed": trial.committed}
 
     async def stop_asked(self, trial_id: str) -> bool:
-        """Answer when the trial is cancelled (True) or its lane is done with it (False)."""
+        """Answer when the trial is cancelled (True) or its lane is done with it (False).
+
+        The driver cancels a trial whenever it has ended for it, so a complete one too, once its last row is committed.
+        """
         trial = self._trials[trial_id]
         async with self._changed:
             await self._changed.wait_for(lambda: trial.is_cancelled or trial_id not in self._at.values())
@@ -112,14 +131,15 @@ class Desk:
             del self._at[lane]
         trial = self._trials.get(trial_id)
         if trial is not None and trial.is_cancelled:
-            del self._trials[trial_id]
+            self._forget(trial_id)
         elif trial is not None and failure is not None:
             trial.events.append(Event("failed", failure))
         await self._tell_all()
 
-    async def lane_broken(self, lane: str, traceback: str) -> None:
-        """A lane could not even be set up: retrying would not heal it."""
-        self._broken[lane] = traceback
+    async def lane_broken(self, lane: str, why: str, is_our_fault: bool) -> None:
+        """A lane cannot go on, and trying again would not heal it."""
+        self._broken[lane] = why
+        self._is_our_fault |= is_our_fault
 
     # -- the driver --------------------------------------------------------------------------------------------------
 
@@ -131,15 +151,22 @@ class Desk:
         trial.is_cancelled = True
         self._queue = [queued for queued in self._queue if queued != trial_id]
         if trial_id not in self._at.values():
-            del self._trials[trial_id]
+            self._forget(trial_id)
         await self._tell_all()
 
-    async def committed(self, epochs: dict[str, int]) -> dict[str, str]:
-        """Learn which epochs the tables hold; answers with the lanes that could not be set up."""
-        for trial_id, epoch in epochs.items():
+    async def sync(self, committed: dict[str, int]) -> View:
+        """Learn which epochs the tables hold; answers with what is known of the lanes."""
+        for trial_id, epoch in committed.items():
             if trial_id in self._trials:
                 self._trials[trial_id].committed = epoch
-        return self._broken
+        return View(dict(self._broken), self._is_our_fault, len(self._asks))
+
+    async def lane_lost(self, lane: str) -> None:
+        """A lane is gone for good: its trial is the next one that another lane gets."""
+        held = self._at.pop(lane, None)
+        if held is not None and self._take_back(held):
+            self._queue.insert(0, held)
+        await self._tell_all()
 
     async def close(self) -> None:
         """Send every lane home, from the middle of a trial too: it goes on from its checkpoint another time."""
@@ -150,11 +177,28 @@ class Desk:
 
     # ----------------------------------------------------------------------------------------------------------------
 
+    def _take_back(self, trial_id: str) -> bool:
+        """A trial whose workers are gone: whether to hand it out again."""
+        trial = self._trials[trial_id]
+        if trial.is_cancelled:
+            self._forget(trial_id)
+            return False
+        if trial.fruitless < FRUITLESS_HAND_OUTS:
+            return True
+        text = f"its workers died {trial.fruitless} times without finishing an epoch; given up"
+        trial.events.append(Event("failed", {"error": text, "traceback": None}))
+        return False
+
     def _hand_out(self, trial_id: str, lane: str) -> dict[str, Any]:
         trial = self._trials[trial_id]
         trial.hand_outs += 1
+        trial.fruitless += 1
         self._at[lane] = trial_id
         return {"kind": "trial", **trial.job, "seen": trial.seen, "hand_out": trial.hand_outs}
+
+    def _forget(self, trial_id: str) -> None:
+        trial = self._trials.pop(trial_id)
+        self._ended.add((trial_id, trial.job["attempt"]))
 
     async def _tell_all(self) -> None:
         async with self._changed:

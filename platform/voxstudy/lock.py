@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class LockedError(ValueError):
-    """Another driver works on the run."""
+    """The run's lock cannot be had: another driver works on it, or the place cannot be written."""
 
 
 @contextlib.contextmanager
@@ -21,8 +21,14 @@ def driver_lock(run: str) -> Iterator[None]:
         yield
         return
     folder = Path(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise LockedError(
+            f"{run}: a run directory must be a folder that can be written, but: {error.strerror}"
+        ) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

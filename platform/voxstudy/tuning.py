@@ -4,7 +4,6 @@ Everything here runs in Tune's loop on the driver, but for `TrialClient`, which 
 keeps no state of ours: its trial ids name nothing, its checkpoints are not used, its loggers are off.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from voxstudy.agenda import Agenda
+from voxstudy.cluster import stop_tune
 from voxstudy.desk import Event
 from voxstudy.ledger import COMPLETE, FAILED, PRUNED, RUNNING, Ledger, Trial
 from voxstudy.stopper import should_stop
@@ -87,12 +87,21 @@ class StudyScheduler(_NeverRestored, FIFOScheduler):  # type: ignore[misc]
         self._agenda = agenda
         self._cancel = cancel
         self._told = told
+        self.error: Exception | None = None  # what the driver itself failed with, if it did
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Record one event; STOP once the trial has ended for us."""
-        key, event = trial.config["job"]["trial_id"], result["event"]
+        try:
+            return str(self._judge(trial.config["job"]["trial_id"], result["event"]))
+        except Exception as error:  # Tune would take it for the trial's failure; a full disk, say, is nobody's
+            self.error = self.error or error
+            stop_tune()
+            return str(TrialScheduler.CONTINUE)
+
+    def _judge(self, key: str, event: Event) -> Any:
         if self._ledger.trials[key].state != RUNNING:
-            return str(TrialScheduler.STOP)
+            self._cancel(key)
+            return TrialScheduler.STOP
         if event.kind == "took":
             self._ledger.took(key, node=event.row["node"], lane=event.row["lane"], restarts=event.row["restarts"])
             self._told("took", self._ledger.trials[key])
@@ -106,11 +115,10 @@ class StudyScheduler(_NeverRestored, FIFOScheduler):  # type: ignore[misc]
             elif should_stop(self._ledger.study, self._ledger, known):
                 self._end(key, PRUNED)
         ended = self._ledger.trials[key].state != RUNNING
-        return str(TrialScheduler.STOP if ended else TrialScheduler.CONTINUE)
+        return TrialScheduler.STOP if ended else TrialScheduler.CONTINUE
 
-    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """A client died more often than Tune retries."""
-        key = trial.config["job"]["trial_id"]
+    def give_up(self, key: str) -> None:
+        """A client died more often than Tune starts it again."""
         if self._ledger.trials[key].state == RUNNING:
             self._end(key, FAILED, error="its Ray Tune client died again and again", traceback=None)
 
@@ -122,12 +130,12 @@ class StudyScheduler(_NeverRestored, FIFOScheduler):  # type: ignore[misc]
 
 
 class StudyCallback(_NeverRestored, ray.tune.Callback):  # type: ignore[misc]
-    """Commits rows as they age and stops the run when no lane can be set up."""
+    """Commits rows as they age and watches the lanes; `sync` gets the committed epochs, and says whether to go on."""
 
-    def __init__(self, ledger: Ledger, committed: Callable[[dict[str, int]], None], watch: Callable[[], str | None]):
+    def __init__(self, ledger: Ledger, scheduler: StudyScheduler, sync: Callable[[dict[str, int]], bool]):
         self._ledger = ledger
-        self._committed = committed
-        self._watch = watch
+        self._scheduler = scheduler
+        self._sync = sync
         self._flushed = time.monotonic()
         self._is_stopping = False
 
@@ -136,20 +144,18 @@ class StudyCallback(_NeverRestored, ray.tune.Callback):  # type: ignore[misc]
         if time.monotonic() - self._flushed < FLUSH_S:
             return
         self._flushed = time.monotonic()
-        if self._ledger.dirty:
-            self._committed(self._ledger.commit())
-        if not self._is_stopping and self._watch() is not None:
+        try:
+            goes_on = self._sync(self._ledger.commit())
+        except Exception as error:
+            self._scheduler.error = self._scheduler.error or error
+            goes_on = False
+        if not goes_on and not self._is_stopping:
             self._is_stopping = True
-            # Tune's own handler for SIGUSR1 ends the loop cleanly; `run.py` reads the reason from the watch.
-            threading.Thread(target=stop_tune, daemon=True).start()
+            stop_tune()
 
-
-def stop_tune() -> None:
-    """Ask Tune to stop cleanly: the loop ends after its current step and fit() returns."""
-    import os
-    import signal
-
-    os.kill(os.getpid(), signal.SIGUSR1)
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
+        """Called when Tune gives a client up; the scheduler's hook of this name is called at every restart too."""
+        self._scheduler.give_up(trial.config["job"]["trial_id"])
 
 
 def tune_trials(

@@ -1,13 +1,12 @@
 """A study small enough to run in seconds, and the command line in a process of its own."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -103,29 +102,17 @@ def voxstudy(tmp_path: Path) -> Iterator[CommandLine]:
             process.wait()
 
 
-def ray_workers_of(driver: int) -> list[psutil.Process]:
-    """The training workers below a driver with an embedded Ray."""
+def processes_below(driver: int, name: str) -> list[psutil.Process]:
+    """The processes of an embedded Ray below a driver whose title has a name in it."""
     found = []
     for process in psutil.Process(driver).children(recursive=True):
-        try:
-            if process.name().startswith("ray::") and "TrainWorker" in " ".join(process.cmdline()):
+        with contextlib.suppress(psutil.Error):
+            if name in " ".join(process.cmdline()):
                 found.append(process)
-        except psutil.Error:
-            continue
     return found
 
 
 @pytest.fixture
-def train_workers() -> Callable[[int], list[psutil.Process]]:
-    """Finds the training workers below a driver."""
-    return ray_workers_of
-
-
-def wait_until(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Poll until something holds; what it returned."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := holds():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("waited too long")
+def ray_processes() -> Callable[[int, str], list[psutil.Process]]:
+    """Finds processes of an embedded Ray: `ray_processes(driver, "TrainWorker")`."""
+    return processes_below

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from voxstudy.desk import HAND_OUTS, Desk
+from voxstudy.desk import FRUITLESS_HAND_OUTS, Desk
 
 JOB = {"trial_id": "t1", "attempt": 1, "seen": -1}
 
@@ -56,7 +56,7 @@ def test_trial_that_kills_its_workers_is_given_up() -> None:
         desk = Desk()
         await desk.submit(JOB)
         await desk.submit({**JOB, "trial_id": "t2"})
-        for _ in range(HAND_OUTS):
+        for _ in range(FRUITLESS_HAND_OUTS):
             assert (await desk.take("lane-0"))["trial_id"] == "t1"
         following = await desk.take("lane-0")
         event = await desk.next_event("t1", 0)
@@ -144,8 +144,75 @@ def test_report_answers_with_the_committed_epoch(committed: int) -> None:
         desk = Desk()
         await desk.submit(JOB)
         await desk.take("lane-0")
-        await desk.committed({"t1": committed, "unknown": 1})
+        await desk.sync({"t1": committed, "unknown": 1})
 
         assert (await desk.report("t1", {"epoch": 4}))["committed"] == committed
+
+    _run(main())
+
+
+def test_progress_forgives_lost_workers() -> None:
+    """A trial that finishes an epoch each time may lose its workers as often as it likes."""
+
+    async def main() -> None:
+        desk = Desk()
+        await desk.submit(JOB)
+        for epoch in range(3 * FRUITLESS_HAND_OUTS):
+            job = await desk.take("lane-0")
+
+            assert (job["kind"], job["seen"]) == ("trial", epoch - 1)
+            await desk.report("t1", {"epoch": epoch})
+
+    _run(main())
+
+
+def test_lost_lane_gives_its_trial_to_another() -> None:
+    """When a lane is gone for good, the next lane that asks gets its trial first."""
+
+    async def main() -> None:
+        desk = Desk()
+        await desk.submit(JOB)
+        await desk.take("lane-0")
+        await desk.report("t1", {"epoch": 0})
+        await desk.submit({**JOB, "trial_id": "t2"})
+        await desk.lane_lost("lane-0")
+        job = await desk.take("lane-1")
+
+        assert (job["trial_id"], job["seen"]) == ("t1", 0)
+
+    _run(main())
+
+
+def test_ask_of_a_dead_worker_takes_nothing() -> None:
+    """A killed worker's ask still waits at the desk: the jobs go to the lane's newer ask."""
+
+    async def main() -> None:
+        desk = Desk()
+        dead = asyncio.create_task(desk.take("lane-0"))
+        await asyncio.sleep(0.01)
+        alive = asyncio.create_task(desk.take("lane-0"))
+        await asyncio.sleep(0.01)
+        await desk.submit(JOB)
+
+        assert (await dead)["kind"] == "idle"
+        assert (await alive)["trial_id"] == "t1"
+
+    _run(main())
+
+
+def test_ended_trial_is_not_started_again_by_a_late_client() -> None:
+    """A client that was restarted after its trial's end hears that it has ended; no lane gets the trial."""
+
+    async def main() -> None:
+        desk = Desk()
+        await desk.submit(JOB)
+        await desk.take("lane-0")
+        await desk.cancel("t1")
+        await desk.finish("lane-0", "t1", None)
+        await desk.submit(JOB)
+
+        assert (await desk.next_event("t1", 0)).kind == "failed"
+        await desk.submit({**JOB, "attempt": 2})
+        assert (await desk.take("lane-0"))["attempt"] == 2
 
     _run(main())

@@ -80,7 +80,7 @@ def test_the_plan_says_what_would_be_run(tmp_path: Path) -> None:
         "12 trials, asked of tpe, stopped early by asha",
         "16 in all, of 9 epochs each: at most 144 epochs",
         "corpus train synthetic",
-        "corpus dev split off train, by speaker",
+        "corpus dev from train: its official partition, else split off by speaker",
         "fixed epochs = 9",
         'arm AP loss = "ap"',
         "a lane is 2 workers x 1 CPU; as many lanes as fit",

@@ -99,7 +99,7 @@ def test_reports_of_a_run(voxstudy: Any, small_study: Path, tmp_path: Path) -> N
 
 @pytest.mark.timeout(300)
 def test_two_workers_survive_a_kill(
-    voxstudy: Any, small_study: Path, tmp_path: Path, train_workers: Callable[[int], list[Any]]
+    voxstudy: Any, small_study: Path, tmp_path: Path, ray_processes: Callable[[int, str], list[Any]]
 ) -> None:
     """In a lane of two workers, a worker killed by SIGKILL costs its trial at most the epoch under way."""
     run = tmp_path / "run"
@@ -109,7 +109,7 @@ def test_two_workers_survive_a_kill(
     for line in process.stdout:
         lines.append(line)
         if "epoch 2/6" in line and not killed:
-            workers = train_workers(process.pid)
+            workers = ray_processes(process.pid, "TrainWorker")
 
             assert len(workers) == 2, workers
             workers[0].kill()
@@ -122,6 +122,33 @@ def test_two_workers_survive_a_kill(
     trials = read_run(str(run)).trials.collect()
     assert trials["restarts"].max() == 1
     assert set(trials["workers"]) == {2}
+
+
+@pytest.mark.timeout(300)
+def test_dead_client_and_lost_lane_cost_no_trial(
+    voxstudy: Any, small_study: Path, tmp_path: Path, ray_processes: Callable[[int, str], list[Any]]
+) -> None:
+    """A Tune client killed in the middle finds its trial again; a lost lane's trial goes on in the other lane."""
+    run = tmp_path / "run"
+    small_study.write_text(small_study.read_text().replace("max_lanes = 1", "max_lanes = 2"))
+    process = voxstudy.start("run", small_study, "--run", run)
+    lines, killed = [], set()
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if "epoch 2/6" in line and "client" not in killed:
+            ray_processes(process.pid, "ray::ResourceTrainable")[0].kill()
+            killed.add("client")
+        elif "epoch 1/6" in line and "trial 2" in line:
+            ray_processes(process.pid, "ray::TrainController")[0].kill()
+            killed.add("controller")
+    output = "".join(lines)
+
+    assert process.wait() == 0, output
+    assert killed == {"client", "controller"}, output
+    assert "is lost; its trial goes on in another lane" in output
+    assert "Traceback" not in output
+    _assert_whole(run, trials=7)
 
 
 @pytest.mark.timeout(300)

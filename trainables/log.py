@@ -4,14 +4,9 @@ import contextlib
 import io
 import sys
 from collections.abc import Iterator
-from typing import Protocol, TextIO
+from typing import TextIO
 
-
-class Writes(Protocol):
-    """The one thing a log needs of a run's store."""
-
-    def write(self, path: str, data: bytes) -> None:
-        """Write a whole object atomically."""
+from trainables.scores import Writes
 
 
 class Log:

@@ -30,6 +30,8 @@ def connect() -> Any:
         ray.init(
             namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **options
         )
+    except SystemExit:  # SIGTERM while Ray starts: its own handler is installed already
+        raise KeyboardInterrupt from None
     except ConnectionError as error:
         raise ClusterError(f"RAY_ADDRESS={address}: a Ray cluster must answer there, but: {error}") from None
     # Tune prints the traceback of a client that it starts again: the console says what a user needs to know.

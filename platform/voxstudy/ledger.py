@@ -71,6 +71,7 @@ class Ledger:
         self._writer = writer
         self._revisions: dict[str, int] = {}
         self._orphans: list[str] = []
+        self._start_row: dict[str, Any] = {}
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -175,9 +176,16 @@ class Ledger:
             self._writer.commit()
         return {t.trial_id: t.last_epoch for t in self.in_state(RUNNING)}
 
-    def close_start(self, row: Mapping[str, Any]) -> None:
-        """Record how this start of the driver ended, with whatever rows still wait."""
-        self._writer.append("starts", dict(row))
+    def open_start(self, row: Mapping[str, Any]) -> None:
+        """Record this start of the driver, with whatever rows wait already (the corpus's)."""
+        self._start_row = {**row, "start": self.start, "revision": 0, "ended": None, "outcome": None}
+        self._writer.append("starts", self._start_row)
+        self._writer.commit()
+
+    def close_start(self, outcome: str) -> None:
+        """Record how this start ended, with whatever rows still wait."""
+        end = {"revision": 1, "ended": datetime.now(UTC), "outcome": outcome}
+        self._writer.append("starts", {**self._start_row, **end})
         self._writer.commit()
 
     @property

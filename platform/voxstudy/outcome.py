@@ -35,17 +35,15 @@ def outcome_of(ledger: Ledger, agenda: Agenda) -> Outcome:
 
 def end_start(ledger: Ledger, agenda: Agenda, outcome: Outcome, console: Console) -> None:
     """Commit the end of this start and say it."""
-    ledger.close_start({**start_row(ledger.start), "revision": 1, "ended": datetime.now(UTC), "outcome": outcome.words})
+    ledger.close_start(outcome.words)
     done = f"{agenda.num_done} of {agenda.target} trials done"
     console.print(f"{done}: {outcome.words}", highlight=False, markup=False, soft_wrap=True)
 
 
-def start_row(start: int) -> dict[str, Any]:
-    """A row of the table `starts`, as far as it is known when the driver starts."""
+def start_row() -> dict[str, Any]:
+    """A row of the table `starts`, as it is known when the driver starts."""
     commit, diff_hash = git_state()
     return {
-        "start": start,
-        "revision": 0,
         "time": datetime.now(UTC),
         "command": command(),
         "code_hash": code_hash(),
@@ -54,6 +52,4 @@ def start_row(start: int) -> dict[str, Any]:
         "versions": json.dumps(versions(), sort_keys=True),
         "machine": json.dumps(machine(), sort_keys=True),
         "pid": os.getpid(),
-        "ended": None,
-        "outcome": None,
     }

@@ -108,8 +108,7 @@ def _open_ledger(read: ReadStudy, store: Store, splits: Splits, *, is_new: bool)
     for bad in splits.rejected:
         row = {"start": start, "source": bad.source, "row": bad.row, "path": bad.path, "reason": bad.reason}
         writer.append("rejected", row)
-    writer.append("starts", start_row(start))
-    writer.commit()
+    ledger.open_start(start_row())
     return ledger
 
 

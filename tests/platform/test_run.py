@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import polars as pl
 import pytest
 
 from reports.reading import read_run
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -66,6 +69,14 @@ def test_killed_driver_continues_and_extends(voxstudy: Any, small_study: Path, t
 
     assert "9 of 9 trials done" in output
     _assert_whole(killed, trials=9)
+    changed = tmp_path / "changed"
+    for room in ("search_spaces", "trainables"):
+        shutil.copytree(ROOT / room, changed / room, ignore=shutil.ignore_patterns("__pycache__"))
+    with (changed / "trainables" / "losses.py").open("a") as file:
+        file.write("# changed\n")
+    words = ("run", small_study, "--run", killed, "--trials", 8)
+    assert "--allow-code-change" in voxstudy(*words, code=2, PYTHONPATH=str(changed))
+    assert "9 of 9 trials done" in voxstudy(*words, "--allow-code-change", PYTHONPATH=str(changed))
     assert _epochs(killed).join(before, on=["trial_id", "epoch"], how="semi").height == before.height
 
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 RUN = runs/demo
 
-.PHONY: setup demo test quick check bench wheel golden clean
+.PHONY: setup demo test quick check bench wheel clean
 
 setup: .venv/installed
 
@@ -35,5 +35,5 @@ wheel: setup  ## its version carries a hash of its content: Ray caches wheels by
 	rm -rf build dist
 	VOXSTUDY_WHEEL=1 $(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-clean:
-	rm -rf .venv build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+clean:  ## everything that was built; runs/ are results and stay
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from reports.manifest import RunError
 from reports.reading import Run
 from reports.words import NOTHING, clean, knob_value, measure_of, metric_value, span
 
@@ -57,7 +58,7 @@ def render_listing(run: Run, format: str = "table") -> str:
         return text.getvalue()
     if format == "table":
         return aligned(run, rows)
-    raise ValueError(f"--format must be one of {', '.join(FORMATS)}, but got {format!r}")
+    raise RunError(f"--format must be one of {', '.join(FORMATS)}, but got {format!r}")
 
 
 def plain(value: Any) -> Any:

@@ -28,7 +28,9 @@ def provenance(run: Run, summary: Summary) -> Section:
         if starts.height
         else "No start of a driver is recorded."
     ]
-    texts = [Verbatim("The command that repeats it, in a new directory", repeat_command(run), "sh")]
+    texts = [
+        Verbatim("The command that repeats it in a new directory, as it was last resolved", repeat_command(run), "sh")
+    ]
     for title, path in (("The study file, as given", STUDY_FILE), ("What overrides made of it", RESOLVED_FILE)):
         try:
             texts.append(Verbatim(title, run.store.read(path).decode(errors="replace"), "toml"))
@@ -41,7 +43,10 @@ def provenance(run: Run, summary: Summary) -> Section:
 
 
 def repeat_command(run: Run) -> str:
-    """The resolved study holds all overrides of the first command, so it alone repeats the run."""
+    """The resolved study holds the overrides of the last start, so it alone repeats the run as that start left it.
+
+    The table of starts has the commands one by one; where they changed the number of workers, repeat them in turn.
+    """
     study, again = run.store.place(RESOLVED_FILE), f"{run.place.rstrip('/')}-again"
     return f"voxstudy run {shlex.quote(study)} --run {shlex.quote(again)}"
 

@@ -107,7 +107,7 @@ _STARTS = Table(
         Column("git_commit", _TEXT, "Commit of the checkout, if it ran from one.", True),
         Column("diff_hash", _TEXT, "Hash of what was changed since that commit, if anything.", True),
         Column("versions", _TEXT, "Package versions, a JSON object."),
-        Column("machine", _TEXT, "The machine: processor, cores, memory, system; a JSON object."),
+        Column("machine", _TEXT, "The machine: processor, cores, system; a JSON object."),
         Column("pid", _LARGE, "The driver's process."),
         Column("ended", _TIME, "When the driver ended; null if it was killed.", True),
         Column("outcome", _TEXT, "How it ended.", True),

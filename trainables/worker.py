@@ -5,6 +5,7 @@ a lane do the same thing. The corpus stays open between trials; all else starts 
 """
 
 import importlib
+import logging
 import os
 import re
 import socket
@@ -36,6 +37,7 @@ def serve(setup: dict[str, Any]) -> None:
     worker may use, a reference to the corpus splits, and the exceptions that are no trial's fault (a full disk, say):
     they stop the run instead of failing trial after trial.
     """
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # a trial's log is about the trial
     context = ray.train.get_context()
     rank, size = context.get_world_rank(), context.get_world_size()
     desk = ray.get_actor(setup["desk"], namespace=setup["namespace"])

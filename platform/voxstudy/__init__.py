@@ -7,6 +7,7 @@ import os
 _RAY_SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a dead worker is noticed within a second, not two
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # workers keep the directory the study was started in
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # a trial's log has each line once
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results go to Arrow tables, not to Tune's files
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # Tune's own state is never read again
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune stays silent; `console.py` tells what happens

@@ -1,10 +1,9 @@
 """What a run does next: unfinished trials of a dead driver first, then the arms, then what Optuna asks for."""
 
-from search_spaces.study import Study
+from search_spaces.study import BASELINE, Study
 from voxstudy.ledger import COMPLETE, FAILED, PRUNED, RUNNING, Ledger, Trial
 from voxstudy.sampler import Asker
 
-BASELINE = "paper"  # the arm that is always there: the trainable's defaults under the study's [config]
 SEARCH_SEEDS = 1_000_000  # the search's seeds start here, far from the arms' 1..n: a search seed never enters a verdict
 
 

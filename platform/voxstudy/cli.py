@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-OK, OURS, USERS, STOPPED = 0, 1, 2, 3
+USERS = 2  # the exit code of a user's mistake; those of a run stand in outcome.py
 
 app = typer.Typer(
     name="voxstudy",
@@ -66,12 +66,14 @@ def run(
     ] = None,
     trials: Annotated[int | None, typer.Option(metavar="TOTAL", help="the search's total, also when continued")] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="workers of a lane")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="fix a knob")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="fix a knob, and take it out of the search")
+    ] = None,
     allow_code_change: Annotated[
         bool, typer.Option("--allow-code-change", help="continue a run made by other code")
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="one trial of the baseline in this process, nothing is kept")
+        bool, typer.Option("--debug", help="one trial of the baseline in this process, without Ray; keeps nothing")
     ] = False,
 ) -> None:
     """Run a study; the same command continues a run that was stopped and extends a finished one."""
@@ -93,7 +95,7 @@ def run(
 @app.command()
 def show(
     run: RunPlace,
-    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, json or csv")] = "table",
+    format: Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print them")] = "table",
 ) -> None:
     """List the trials of a run."""
     from reports.listing import render_listing
@@ -159,7 +161,7 @@ def main() -> NoReturn:
             raise
         print(error, file=sys.stderr)
         sys.exit(USERS)
-    sys.exit(OK)
+    sys.exit(0)
 
 
 def _is_users(error: ValueError) -> bool:

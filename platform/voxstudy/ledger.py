@@ -83,7 +83,7 @@ class Ledger:
                 k.removeprefix("metric."): v for k, v in row.items() if k.startswith("metric.") and v is not None
             }
             epochs.setdefault(row["trial_id"], {})[row["epoch"]] = metrics
-        for row in _in_order_of_issue(run.trials.collect()).iter_rows(named=True):
+        for row in _in_order_of_issue(run).iter_rows(named=True):
             params = {k.removeprefix("knob."): v for k, v in row.items() if k.startswith("knob.") and v is not None}
             key = row["trial_id"]
             self.trials[key] = Trial(
@@ -107,9 +107,9 @@ class Ledger:
             self._revisions[key] = row["revision"]
         self._orphans = [t.trial_id for t in self.trials.values() if t.state == RUNNING]
 
-    def in_state(self, *states: str, phase: str | None = None) -> list[Trial]:
+    def in_state(self, *states: str) -> list[Trial]:
         """Trials in one of the states, in the order of their issue."""
-        return [t for t in self.trials.values() if t.state in states and phase in (None, t.phase)]
+        return [t for t in self.trials.values() if t.state in states]
 
     @property
     def orphans(self) -> tuple[str, ...]:
@@ -188,11 +188,6 @@ class Ledger:
         self._writer.append("starts", {**self._start_row, **end})
         self._writer.commit()
 
-    @property
-    def dirty(self) -> bool:
-        """Whether rows wait for a commit."""
-        return self._writer.dirty
-
     def _record(
         self,
         trial: Trial,
@@ -239,9 +234,10 @@ class Ledger:
         )
 
 
-def _in_order_of_issue(trials: pl.DataFrame) -> pl.DataFrame:
-    """Search trials by their number, the others by their start: stable over restarts."""
-    return trials.sort("number", "started", nulls_last=False)
+def _in_order_of_issue(run: Run) -> pl.DataFrame:
+    """The trials by the start of their first attempt, which no restart changes."""
+    issued = run.attempts.group_by("trial_id").agg(issued=pl.col("started").min())
+    return run.trials.join(issued, on="trial_id").sort("issued").collect()
 
 
 def best_first(trials: Iterable[Trial], *, metric: str, goal: str) -> list[Trial]:

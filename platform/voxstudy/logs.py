@@ -11,11 +11,13 @@ from search_spaces.problems import nearest_name
 def overview(run: Run, store: Store) -> str:
     """A line a trial: its id, name, state, how many logs it has, its error."""
     lines = []
-    for row in run.trials.collect().sort("number", "started", nulls_last=False).iter_rows(named=True):
+    for row in run.trials.collect().sort("number", "seed", "arm", nulls_last=False).iter_rows(named=True):
         logs = len(_log_names(store, row["trial_id"]))
         line = f"{row['trial_id']}  {_name(row):<16} {row['state']:<9} {logs} log{'s' if logs != 1 else ''}"
         lines.append(line + (f"  {row['error']}" if row["error"] else ""))
-    return "\n".join([*lines, "`voxstudy logs RUN TRIAL` shows one: an id or its beginning, or a number of the search"])
+    return "\n".join(
+        [*lines, "`voxstudy logs RUN TRIAL` shows one: an id or its beginning, a number of the search, or an arm"]
+    )
 
 
 def trial_log(run: Run, store: Store, trial: str) -> str:
@@ -40,8 +42,11 @@ def _find(run: Run, trial: str) -> dict[str, object]:
     by_number = trials.filter(pl.col("number").cast(pl.String) == wanted)
     by_arm = trials.filter(pl.col("arm") == wanted)
     for found in (by_number, by_arm, by_id):
-        if found.height >= 1:
+        if found.height == 1:
             return found.row(0, named=True)
+        if found.height > 1:
+            several = ", ".join(f"{row['trial_id']} ({_name(row)})" for row in found.iter_rows(named=True))
+            raise RunError(f"{trial!r} must name one trial, but it may be {several}")
     ids = [*trials["trial_id"].to_list(), *(str(n) for n in trials["number"].drop_nulls().to_list())]
     near = nearest_name(wanted, ids)
     raise RunError(f"no trial {trial!r} in this run" + (f"; did you mean {near!r}?" if near else ""))

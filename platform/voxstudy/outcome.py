@@ -12,7 +12,7 @@ from voxstudy.agenda import Agenda
 from voxstudy.ledger import COMPLETE, FAILED, Ledger
 from voxstudy.provenance import code_hash, command, git_state, machine, versions
 
-REACHED, OURS, USERS, STOPPED = 0, 1, 2, 3  # exit codes
+REACHED, OURS, STOPPED = 0, 1, 3  # exit codes; 2 is a user's mistake (cli.py)
 
 
 @dataclass(frozen=True)

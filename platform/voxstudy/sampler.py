@@ -13,7 +13,7 @@ from voxstudy.ledger import COMPLETE, FAILED, PRUNED, RUNNING, Trial
 
 STARTUP_TRIALS = 6  # random configs before TPE models anything; Optuna's 10 would be most of a small study
 
-# A finished sweep's warnings about experimental options are no news to a user; a failed ask still raises.
+# Optuna's log lines are no news to a user; a failed ask still raises.
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 

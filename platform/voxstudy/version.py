@@ -12,7 +12,7 @@ def content_hash(root: Path) -> str:
     """8 hex digits over every file that a wheel built from this checkout holds."""
     digest = hashlib.sha256()
     files = (file for room in ROOMS for file in (root / room).rglob("*") if file.is_file())
-    for file in sorted((*files, root / "pyproject.toml")):
+    for file in sorted((*files, root / "pyproject.toml", root / "setup.py")):
         if "__pycache__" not in file.parts:
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:8]

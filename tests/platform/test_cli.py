@@ -55,6 +55,7 @@ def test_knobs_lists_ranges(voxstudy: Any) -> None:
         (["check", "dmeo"], "did you mean 'demo'"),
         (["check", "no/such.toml"], "no/such.toml"),
         (["show", "no_run"], "no_run"),
+        (["show", "{run}", "--format", "yaml"], "table, json, csv"),
         (["report", "no_run"], "no_run"),
         (["logs", "no_run"], "no_run"),
         (["run", "demo", "--set", "epohcs=3"], "did you mean 'epochs'"),
@@ -67,7 +68,8 @@ def test_knobs_lists_ranges(voxstudy: Any) -> None:
 def test_mistakes_are_answered_by_a_sentence(voxstudy: Any, tmp_path: Path, words: list[str], said: str) -> None:
     """A user's mistake is exit code 2 and a sentence, never a traceback."""
     (tmp_path / "file").write_text("in the way")
-    output = voxstudy(*[word.format(file=tmp_path / "file") for word in words], code=2)
+    places = {"file": tmp_path / "file", "run": ROOT / "tests" / "reports" / "data" / "run_v1"}
+    output = voxstudy(*[word.format(**places) for word in words], code=2)
 
     assert said in output
     assert "Traceback" not in output

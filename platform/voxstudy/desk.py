@@ -54,6 +54,7 @@ class Desk:
         self._queue: list[str] = []
         self._at: dict[str, str] = {}  # lane -> trial
         self._asks: dict[str, int] = {}  # lane -> how often it has asked for work
+        self._lost: set[str] = set()  # lanes that are gone; a worker of theirs may outlive its controller for a moment
         self._broken: dict[str, str] = {}
         self._is_our_fault = False
         self._is_closed = False
@@ -83,6 +84,8 @@ class Desk:
 
     async def take(self, lane: str) -> dict[str, Any]:
         """The next job for a lane: {"kind": "trial" | "idle" | "close", ...}."""
+        if lane in self._lost:
+            return {"kind": "close"}
         self._asks[lane] = ask = self._asks.get(lane, 0) + 1
         held = self._at.pop(lane, None)
         if held is not None and self._take_back(held):
@@ -107,7 +110,9 @@ class Desk:
 
     async def report(self, trial_id: str, row: dict[str, Any]) -> dict[str, Any]:
         """Take an epoch's row; answers whether to stop and which epoch the tables hold."""
-        trial = self._trials[trial_id]
+        trial = self._trials.get(trial_id)
+        if trial is None:
+            return {"stop": True, "committed": -1}
         if not trial.is_cancelled and row["epoch"] > trial.seen:
             trial.seen = row["epoch"]
             trial.fruitless = 0
@@ -120,7 +125,9 @@ class Desk:
 
         The driver cancels a trial whenever it has ended for it, so a complete one too, once its last row is committed.
         """
-        trial = self._trials[trial_id]
+        trial = self._trials.get(trial_id)
+        if trial is None:
+            return True
         async with self._changed:
             await self._changed.wait_for(lambda: trial.is_cancelled or trial_id not in self._at.values())
         return trial.is_cancelled
@@ -163,6 +170,8 @@ class Desk:
 
     async def lane_lost(self, lane: str) -> None:
         """A lane is gone for good: its trial is the next one that another lane gets."""
+        self._lost.add(lane)
+        self._asks[lane] = self._asks.get(lane, 0) + 1  # whatever its worker still waits for is answered by "idle"
         held = self._at.pop(lane, None)
         if held is not None and self._take_back(held):
             self._queue.insert(0, held)

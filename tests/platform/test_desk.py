@@ -179,6 +179,7 @@ def test_lost_lane_gives_its_trial_to_another() -> None:
         job = await desk.take("lane-1")
 
         assert (job["trial_id"], job["seen"]) == ("t1", 0)
+        assert (await desk.take("lane-0"))["kind"] == "close", "a worker that outlives its lane must get nothing"
 
     _run(main())
 
@@ -214,5 +215,21 @@ def test_ended_trial_is_not_started_again_by_a_late_client() -> None:
         assert (await desk.next_event("t1", 0)).kind == "failed"
         await desk.submit({**JOB, "attempt": 2})
         assert (await desk.take("lane-0"))["attempt"] == 2
+
+    _run(main())
+
+
+def test_ask_that_waits_when_its_lane_is_lost_takes_nothing() -> None:
+    """A worker of a lost lane that still waits for work is sent off; the next job goes to a living lane."""
+
+    async def main() -> None:
+        desk = Desk()
+        dying = asyncio.create_task(desk.take("lane-0"))
+        await asyncio.sleep(0.01)
+        await desk.lane_lost("lane-0")
+        await desk.submit(JOB)
+
+        assert (await dying)["kind"] == "idle"
+        assert (await desk.take("lane-1"))["trial_id"] == "t1"
 
     _run(main())

@@ -192,7 +192,7 @@ def judged_configs(summary: Summary) -> tuple[pl.DataFrame, int | None]:
     reached = measured.group_by("epoch").agg(pl.col("config_id").n_unique()).filter(pl.col("config_id") >= MIN_CONFIGS)
     if not reached.height:
         return complete, None
-    epoch = int(reached["epoch"].to_list()[reached["epoch"].arg_max() or 0])
+    epoch = int(max(reached["epoch"].to_list()))
     at = measured.filter(pl.col("epoch") == epoch).group_by("config_id", maintain_order=True)
     return at.agg(pl.col(column).mean().alias("value"), pl.col(knobs).first()), epoch
 

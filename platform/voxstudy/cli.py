@@ -135,13 +135,10 @@ def _refuse_impossible(read: "object") -> None:
     from voxstudy.plan import resource_problems
 
     assert isinstance(read, ReadStudy)
+    cpus, gpus, where = os.cpu_count() or 1, len(list(Path("/proc/driver/nvidia/gpus").glob("*"))), "this machine"
     if "RAY_ADDRESS" in os.environ:  # a cluster's resources are known once `run` has connected to it
-        problems = resource_problems(read.study, cpus=1 << 30, gpus=1 << 30, where="a cluster")
-        if problems:
-            raise StudyError(problems)
-        return
-    gpus = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) if Path("/proc/driver/nvidia/gpus").exists() else 0
-    problems = resource_problems(read.study, cpus=os.cpu_count() or 1, gpus=gpus, where="this machine")
+        cpus, gpus, where = 1 << 30, 1 << 30, "a cluster"
+    problems = resource_problems(read.study, cpus=cpus, gpus=gpus, where=where)
     if problems:
         raise StudyError(problems)
 

@@ -20,7 +20,7 @@ CROPS, EMBEDDING = 10, 512
 def score_by_means(embeddings_CD: Tensor, utterance_C: Tensor, left_P: Tensor, right_P: Tensor) -> Tensor:
     """The mean of all crop pairs' cosines is the dot product of the mean unit vectors: the project's way."""
     utterances = len(embeddings_CD) // CROPS
-    vectors_ND = mean_unit_vectors(embeddings_CD=embeddings_CD, utterance_C=utterance_C, num_utterances=utterances)
+    vectors_ND = mean_unit_vectors(embeddings=[embeddings_CD], utterance_C=utterance_C, num_utterances=utterances)
     return torch.from_numpy(score_pairs(vectors_ND=vectors_ND, left_P=left_P, right_P=right_P))
 
 

@@ -24,10 +24,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table, one text a column; `mark` names the rows that are drawn apart ("baseline", "best")."""
+    """A line of a table, one text a column; `mark` names the rows that are drawn apart ("baseline", "best").
+
+    `strong` are the places of the cells, from 0, that are set in bold.
+    """
 
     cells: tuple[str, ...]
     mark: str = ""
+    strong: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -101,14 +101,15 @@ def curves_chart(lines: pl.DataFrame, *, metric: str, names: Sequence[str], base
     lines = lines.with_columns(shown_value(metric))
     last_epoch = int(lines["epoch"].max())  # type: ignore[arg-type]
     epochs = alt.Axis(values=whole_ticks(0, last_epoch, 12 if width > NARROW else 6))
-    x = alt.X("epoch:Q", title="epoch (0: untrained)", axis=epochs, scale=alt.Scale(nice=False))
+    start = "before training" if lines["has_init"].any() else "untrained"
+    x = alt.X("epoch:Q", title=f"epoch (0: {start})", axis=epochs, scale=alt.Scale(nice=False))
     y = wide_metric_axis(metric, float(lines["shown"].min()), float(lines["shown"].max()))  # type: ignore[arg-type]
     others = lines.filter(pl.col("role") == "other").select("trial_id", "epoch", "shown")
-    led = lines.filter(pl.col("role") != "other").select("trial_id", "name", "epoch", "shown")
+    led = lines.filter(pl.col("role") != "other").select("trial_id", "config_name", "epoch", "shown")
     layers = [
         base(others).mark_line(color=GREY, strokeWidth=1, strokeOpacity=0.6).encode(x=x, y=y, detail="trial_id:N")
     ]
-    present = set(led["name"])
+    present = set(led["config_name"])
     domain = [name for name in (*names, *([baseline] if baseline else [])) if name in present]
     if domain:
         colours = [VERMILLION if n == baseline else BEST_COLOURS[i % len(BEST_COLOURS)] for i, n in enumerate(domain)]
@@ -120,8 +121,8 @@ def curves_chart(lines: pl.DataFrame, *, metric: str, names: Sequence[str], base
             .encode(
                 x=x,
                 y=y,
-                color=alt.Color("name:N", scale=alt.Scale(domain=domain, range=colours), legend=legend),
-                strokeDash=alt.StrokeDash("name:N", scale=alt.Scale(domain=domain, range=dashes), legend=legend),
+                color=alt.Color("config_name:N", scale=alt.Scale(domain=domain, range=colours), legend=legend),
+                strokeDash=alt.StrokeDash("config_name:N", scale=alt.Scale(domain=domain, range=dashes), legend=legend),
                 detail="trial_id:N",
             )
         )

@@ -92,8 +92,8 @@ def template_text(name: str) -> str:
 
 
 def bound(text: str) -> str:
-    """The text with numbers bound to their units, so that no line breaks between them."""
-    return re.sub(r"(?<=\d) (?=%|(?:s|min|h|points)\b)", "\u00a0", text)
+    """The text with numbers bound to their units and to a ± before them, so that no line breaks between them."""
+    return re.sub(r"(?<=\d) (?=%|(?:s|min|h|points)\b)|(?<=±) (?=\d)", "\u00a0", text)
 
 
 def markdown_text(text: str) -> str:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import polars as pl
-from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from reports.blocks import Chart, Column, Row, Section, Table
-from reports.charts import MAX_MARKS, best_so_far_chart, curves_chart, importance_chart, slice_chart
-from reports.drawing import HALF, NARROW, WIDE, thinned
+from reports.charts import best_so_far_chart, curves_chart, importance_chart
+from reports.drawing import HALF, NARROW, WIDE
 from reports.importance import METHOD, MIN_CONFIGS, knob_importance
 from reports.reading import Run
-from reports.summaries import Summary, best_so_far, curves
+from reports.summaries import Summary, best_so_far, curves, search_configs
 from reports.verdict import name_of
 from reports.words import (
     are,
     clean,
     count,
     joined,
-    knob_value,
     measure_of,
     metric_difference,
     metric_value,
@@ -35,22 +30,28 @@ OTHER_CURVES = 80
 
 
 def progress(run: Run, summary: Summary) -> Section:
-    """The best value so far, by ended trials and by time spent."""
-    del run
+    """The best value so far, by ended trials and by time spent: of the search, or of all trials where there is none.
+
+    Trials of arms and confirmations are no steps of a search: their values would make its line jump.
+    """
     title = "Best so far"
-    ended = best_so_far(summary.trials, minimize=summary.minimize)
+    is_search = run.study.search is not None
+    followed = summary.trials.filter(pl.col("phase") == "search") if is_search else summary.trials
+    ended = best_so_far(followed, minimize=summary.minimize)
+    of_search = " of the search" if is_search else ""
     if not ended["best"].drop_nulls().len():
-        return Section("progress", title, ("No complete trial yet: there is no best value to follow.",))
+        return Section("progress", title, (f"No complete trial{of_search} yet: there is no best value to follow.",))
     final = ended["best"][-1]
     at = ended.filter(pl.col("value") == final).row(0, named=True)
     total = float(ended["total_s"][-1])
-    baseline = summary.baseline()
-    value = None if baseline is None else float(baseline["value"])  # type: ignore[arg-type]
-    where = f"{clean(str(at['name']))}, {ordinal(at['order'])} of {count(ended.height, 'trial')} to end"
-    dashed = " The dashed line is the baseline." if value is not None else ""
+    dashed, value = dashed_line(summary)
+    where = f"{clean(str(at['name']))}, {ordinal(at['order'])} of {count(ended.height, 'trial')}{of_search} to end"
     alt_text = f"best dev {measure_of(summary.metric).title} so far, ending at {metric_value(summary.metric, final)}"
     reached = f"{metric_value(summary.metric, final)} was reached by {where}."
-    spent = f"It took {span(at['total_s'])} of trial time to get there; {span(total)} went to all trials that ended."
+    spent = (
+        f"It took {span(at['total_s'])} of trial time to get there; "
+        f"{span(total)} went to all trials{of_search} that ended."
+    )
     drawn = []
     for key, heading, sentence in (("by-trial", "By trials ended", reached), ("by-cost", "By time spent", spent)):
         wide, narrow = (
@@ -62,7 +63,23 @@ def progress(run: Run, summary: Summary) -> Section:
         "A ring is a complete trial, the line the best of them until then; "
         "stopped and failed trials cost time but set no value."
     )
-    return Section("progress", title, (note,), charts=tuple(drawn))
+    alone = (
+        "Only trials of the search are followed, each with its one seed; arms and confirmations are not."
+        if is_search
+        else "Every trial is followed by itself, one seed at a time: means over seeds are in the leaderboard."
+    )
+    return Section("progress", title, (note, alone), charts=tuple(drawn))
+
+
+def dashed_line(summary: Summary) -> tuple[str, float | None]:
+    """What is said of the baseline's line, and where it lies."""
+    baseline = summary.baseline()
+    if baseline is None:
+        return "", None
+    seeds = baseline["seeds"]
+    assert isinstance(seeds, int)
+    what = f"the baseline's mean over {count(seeds, 'seed')}" if seeds > 1 else "the baseline"
+    return f" The dashed line is {what}.", float(baseline["value"])  # type: ignore[arg-type]
 
 
 def learning(run: Run, summary: Summary) -> Section:
@@ -73,10 +90,17 @@ def learning(run: Run, summary: Summary) -> Section:
     metric = measure_of(summary.metric).title
     if not lines.height:
         return Section("learning", title, (f"No epoch has a finite dev {metric} yet: there is no curve to draw.",))
-    top = summary.configs.head(TOP_CURVES).filter(~pl.col("is_baseline"))["name"].to_list()
-    baseline = next(iter(summary.trials.filter(pl.col("is_baseline"))["name"].to_list()), None)
+    top = summary.leading.head(TOP_CURVES).filter(~pl.col("is_baseline"))["name"].to_list()
+    baseline = next(iter(summary.trials.filter(pl.col("is_baseline"))["config_name"].to_list()), None)
     drawn_count = lines["trial_id"].n_unique()
     said = learning_sentence(summary, lines)
+    if (
+        lines.filter(pl.col("role") != "other")
+        .group_by("config_name")
+        .agg(pl.col("trial_id").n_unique() > 1)["trial_id"]
+        .any()
+    ):
+        said += " All seeds of a config have its colour."
     others = lines.filter(pl.col("role") == "other")["trial_id"].n_unique()
     rest = summary.trials.height - drawn_count
     if others:
@@ -107,8 +131,8 @@ def learning_sentence(summary: Summary, lines: pl.DataFrame) -> str:
     best = summary.best()
     if best is None:
         return "No trial is complete: the curves show how far each came."
-    ids = best["trial_ids"]
-    curve = lines.filter(pl.col("trial_id") == ids[0]).sort("epoch")  # type: ignore[index]
+    ids: list[str] = list(best["trial_ids"])  # type: ignore[call-overload]
+    curve, over = mean_curve(lines.filter(pl.col("trial_id").is_in(ids)))
     if curve.height < 2:
         return f"{sentence_case(name_of(best))} has a single measured epoch."
     first, last = curve.row(0, named=True), curve.row(-1, named=True)
@@ -116,7 +140,7 @@ def learning_sentence(summary: Summary, lines: pl.DataFrame) -> str:
     said = (
         f"{sentence_case(name_of(best))} {verb} from {metric_value(summary.metric, first['value'])} "
         f"at epoch {first['epoch']} "
-        f"to {metric_value(summary.metric, last['value'])} at epoch {last['epoch']}"
+        f"to {metric_value(summary.metric, last['value'])} at epoch {last['epoch']}{over}"
     )
     late = curve.filter(pl.col("epoch") <= last["epoch"] - max(1, last["epoch"] // 5)).row(-1, named=True)
     gained = (late["value"] - last["value"]) * (1 if summary.minimize else -1)
@@ -125,6 +149,14 @@ def learning_sentence(summary: Summary, lines: pl.DataFrame) -> str:
     if gained > 0:
         return f"{said}; since epoch {late['epoch']} it gained {metric_difference(summary.metric, gained)}."
     return f"{said}; since epoch {late['epoch']} it gained nothing."
+
+
+def mean_curve(lines: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """A config's mean over its seeds at the epochs that all of them have, and how to say that it is one."""
+    seeds = lines["trial_id"].n_unique()
+    by_epoch = lines.group_by("epoch").agg(pl.col("value").mean(), num=pl.len())
+    curve = by_epoch.filter(pl.col("num") == seeds).sort("epoch")
+    return curve, f" (mean of {count(seeds, 'seed')})" if seeds > 1 else ""
 
 
 def importance(run: Run, summary: Summary) -> Section:
@@ -157,6 +189,10 @@ def importance(run: Run, summary: Summary) -> Section:
         f"{kind} lie with where all of them lie. It says what helps to be among the best, "
         f"not how much a knob changes the value."
     )
+    conditional = [k for k in found.shares if configs[f"knob.{k}"].null_count()]
+    if conditional:
+        have = "it has" if len(conditional) == 1 else "they have"
+        method += f" {joined(conditional)} {are(len(conditional))} judged only by configs in which {have} an effect."
     few = (
         "With so few configs the order can change with the next trials: take it as a hint."
         if found.num_configs < 50
@@ -168,12 +204,6 @@ def importance(run: Run, summary: Summary) -> Section:
     rows = tuple(Row((k, f"{100 * v:.0f}")) for k, v in found.shares.items())
     table = Table(f"Importance by {METHOD}", (Column("knob"), Column("share (%)", True)), rows)
     return Section("importance", title, (method, left_out, few), charts=(chart,), tables=(table,))
-
-
-def search_configs(summary: Summary) -> pl.DataFrame:
-    """The configs that the search asked for; arms were chosen by people, and would bend the picture of the search."""
-    asked = summary.trials.filter(pl.col("phase") == "search")["config_id"].unique().to_list()
-    return summary.configs.filter(pl.col("config_id").is_in(asked))
 
 
 def judged_configs(summary: Summary) -> tuple[pl.DataFrame, int | None]:
@@ -195,116 +225,3 @@ def judged_configs(summary: Summary) -> tuple[pl.DataFrame, int | None]:
     epoch = int(max(reached["epoch"].to_list()))
     at = measured.filter(pl.col("epoch") == epoch).group_by("config_id", maintain_order=True)
     return at.agg(pl.col(column).mean().alias("value"), pl.col(knobs).first()), epoch
-
-
-def slices(run: Run, summary: Summary) -> Section:
-    """The objective over each searched knob."""
-    title = "Slices: the objective over each knob"
-    if not summary.searched:
-        return Section("slices", title, ("This study has no search: no knob was varied by a sampler.",))
-    space = run.study.space()
-    points = summary.trials.filter(
-        (pl.col("phase") == "search") & pl.col("state").is_in(["complete", "pruned"]) & pl.col("value").is_not_null()
-    )
-    if not points.height:
-        return Section("slices", title, ("No trial of the search has ended with a value: there is nothing to draw.",))
-    baseline = summary.baseline()
-    reach = slice_reach(points, baseline)
-    drawn = []
-    for place, knob in enumerate(summary.searched):
-        column = f"knob.{knob}"
-        here = points.filter(pl.col(column).is_not_null()).select("name", "state", "epochs", "value", x=pl.col(column))
-        if not here.height:
-            continue
-        has_mark = baseline is not None and baseline[column] is not None
-        mark = {"x": baseline[column], "value": baseline["value"]} if baseline is not None and has_mark else None
-        sentence = slice_sentence(summary, here, space[knob])
-        alt_text = f"Scatter of dev {measure_of(summary.metric).title} over {knob}. {sentence}"
-        svg = slice_chart(
-            few_points(summary, here),
-            knob=knob,
-            metric=summary.metric,
-            distribution=space[knob],
-            baseline=mark,
-            reach=reach,
-            number=place,
-        )
-        drawn.append(Chart(f"slice-{knob}", knob, sentence, alt_text, svg, half=True))
-    note = "Other knobs vary along, so a slice shows a tendency, not an effect."
-    legend = slice_legend(points, reach, has_baseline=baseline is not None)
-    return Section("slices", title, (f"{legend} {note}",), charts=tuple(drawn))
-
-
-def few_points(summary: Summary, points: pl.DataFrame) -> pl.DataFrame:
-    """What is drawn of many trials: the best complete ones, and an even sample of the others and the stopped ones."""
-    complete = points.filter(pl.col("state") == "complete").sort("value", descending=not summary.minimize)
-    best, others = complete.head(MAX_MARKS // 4), complete.slice(MAX_MARKS // 4)
-    stopped = points.filter(pl.col("state") == "pruned")
-    return pl.concat([best, thinned(others, MAX_MARKS // 2), thinned(stopped, MAX_MARKS // 4)])
-
-
-def slice_reach(points: pl.DataFrame, baseline: Mapping[str, Any] | None) -> tuple[float, float]:
-    """The span of the upright axis: that of complete trials and the baseline, for stopped ones were far from done."""
-    complete = points.filter(pl.col("state") == "complete")["value"].to_list()
-    values = [*(complete or points["value"].to_list()), *([baseline["value"]] if baseline is not None else [])]
-    low, high = min(values), max(values)
-    margin = 0.25 * (high - low) or 0.1 * abs(high) or 1.0
-    return low - 0.3 * margin, high + margin
-
-
-def slice_legend(points: pl.DataFrame, reach: tuple[float, float], *, has_baseline: bool) -> str:
-    """What the marks mean, as far as they occur."""
-    legend = ["A blue dot is a complete trial"]
-    stopped = points.filter(pl.col("state") == "pruned")
-    if stopped.height:
-        legend.append("a grey ring is one that was stopped, at the value of the epoch it reached")
-        if not stopped["value"].is_between(*reach).all():
-            legend[-1] += " (at the edge if that lies beyond the axis)"
-    if has_baseline:
-        legend.append("the diamond is the baseline")
-    if points.height > MAX_MARKS:
-        legend.append("of many trials the best and an even sample of the others are drawn")
-    return "; ".join(legend) + "."
-
-
-def slice_sentence(summary: Summary, points: pl.DataFrame, distribution: object) -> str:
-    """Where along a knob the good values lie, from the complete trials."""
-    complete = points.filter(pl.col("state") == "complete").sort("value", descending=not summary.minimize)
-    if not complete.height:
-        return "No complete trial yet."
-    if isinstance(distribution, CategoricalDistribution):
-        medians = (
-            complete.group_by("x")
-            .agg(pl.col("value").median(), num=pl.len())
-            .sort("value", "x", descending=[not summary.minimize, False])
-        )
-        parts = [
-            f"{knob_value(r['x'])} {metric_value(summary.metric, r['value'])} ({count(r['num'], 'trial')})"
-            for r in medians.to_dicts()
-        ]
-        return f"Median by choice: {joined(parts)}."
-    best = complete["x"][0]
-    if complete.height < 6:
-        return f"Best at {knob_value(best)}, of {count(complete.height, 'complete trial')}."
-    third = complete.head(max(2, complete.height // 3))["x"]
-    low, high = knob_value(third.min()), knob_value(third.max())
-    said = (
-        f"Best at {knob_value(best)}; the best third lies between {low} and {high}."
-        if low != high
-        else f"The best third lies at {low}."
-    )
-    return said + edge_remark(float(best), distribution)
-
-
-def edge_remark(best: float, distribution: Any) -> str:
-    """A hint if the best value stands at an end of the searched range."""
-    low, high = float(distribution.low), float(distribution.high)
-    if high <= low:
-        return ""
-    if isinstance(distribution, FloatDistribution) and distribution.log:
-        place = pl.Series([best / low]).log()[0] / pl.Series([high / low]).log()[0]
-    else:
-        place = (best - low) / (high - low)
-    if 0.05 < place < 0.95:
-        return ""
-    return f" That is the {'lower' if place <= 0.05 else 'upper'} end of the range: a wider one may hold better values."

@@ -6,6 +6,7 @@ Readers follow the manifest alone, so a run may be read while it is written. A d
 import difflib
 import json
 import tomllib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from reports.fragments import decode, read_fragment
 from reports.manifest import Manifest, RunError, fragment_path, read_manifest
-from reports.schema import KNOB_PREFIX, METRIC_PREFIX, TABLES, arrow_schema, columns_of
+from reports.schema import KNOB_PREFIX, METRIC_PREFIX, SCORES, TABLES, arrow_schema, columns_of
 from reports.store import MissingError, Store, StoreError
 from search_spaces.problems import StudyError
 from search_spaces.study import Study
@@ -32,10 +33,10 @@ class Run:
     """A run as it was at one commit (`generation`; 0 before the first).
 
     `trials`: a row a trial, its last one by (attempt, revision). `attempts`: a row an attempt, its last revision.
-    `epochs`: a row a (trial_id, epoch), of its highest attempt. `starts`: a row a driver start. `corpus`, `rejected`:
-    the rows of the last start that opened the corpus. Rows stand in the order in which they were written; the columns
-    are those of `reports.schema`, then what else was written.
-    `warnings` are sentences about what could not be read.
+    `epochs`: a row a (trial_id, epoch), of its highest attempt. `readings`: a row a (trial_id, split), of its highest
+    attempt. `starts`: a row a driver start. `corpus`, `rejected`: the rows of the last start that opened the corpus.
+    Rows stand in the order in which they were written; the columns are those of `reports.schema` (docs/tables.md has
+    them all), then what else was written. `warnings` are sentences about what could not be read.
     """
 
     store: Store
@@ -45,10 +46,20 @@ class Run:
     trials: pl.LazyFrame
     attempts: pl.LazyFrame
     epochs: pl.LazyFrame
+    readings: pl.LazyFrame
     starts: pl.LazyFrame
     corpus: pl.LazyFrame
     rejected: pl.LazyFrame
     warnings: tuple[str, ...] = ()
+
+    @property
+    def scores(self) -> pl.LazyFrame:
+        """A row a score of every trial: trial_id, then split, left, right, label, score; read when it is collected.
+
+        The scores are an object a trial. One that is lost or damaged is left out, with a `UserWarning` that names it;
+        `read_scores` reads one trial's and raises instead.
+        """
+        return pl.defer(lambda: _all_scores(self), schema=_scores_schema())
 
     @property
     def place(self) -> str:
@@ -60,7 +71,7 @@ def read_run(path: str | Path | Store) -> Run:
     """The run in a directory or at a pyarrow.fs URI. Raises RunError if there is none that this version can read."""
     store = path if isinstance(path, Store) else Store(str(path))
     study = _read_study(store)
-    provenance, warnings = _read_provenance(store)
+    provenance, unknown = _read_provenance(store)
     try:
         manifest, parts, damaged = _read_fragments(store)
     except StoreError as error:
@@ -75,10 +86,11 @@ def read_run(path: str | Path | Store) -> Run:
         trials=_newest(frames["trials"], ["trial_id"], "attempt").lazy(),
         attempts=frames["trials"].lazy(),
         epochs=frames["epochs"].lazy(),
+        readings=frames["readings"].lazy(),
         starts=frames["starts"].lazy(),
         corpus=frames["corpus"].filter(pl.col("start") == newest_start).lazy(),
         rejected=frames["rejected"].filter(pl.col("start") == newest_start).lazy(),
-        warnings=(*warnings, *damaged),
+        warnings=(*unknown, *damaged),
     )
 
 
@@ -89,9 +101,8 @@ def read_scores(run: Run, trial_id: str) -> pl.DataFrame:
         raise RunError(f"{run.place}: no trial {trial_id}{_nearest(trial_id, list(names))}")
     if names[trial_id] is None:
         raise RunError(f"{run.place}: trial {trial_id} has no scores: they are written when a trial is complete")
-    path = names[trial_id] if "/" in names[trial_id] else f"{SCORES_FOLDER}/{names[trial_id]}"
     try:
-        return _to_polars(decode(run.store, path))
+        return _scores_object(run.store, names[trial_id])
     except StoreError as error:
         raise RunError(f"{error.place}: the scores of trial {trial_id} are lost: {error.reason}") from error
 
@@ -104,6 +115,28 @@ def knob_columns(frame: pl.LazyFrame | pl.DataFrame) -> list[str]:
 def metric_columns(frame: pl.LazyFrame | pl.DataFrame) -> list[str]:
     """Names of the frame's metric columns, prefix included."""
     return [name for name in frame.collect_schema().names() if name.startswith(METRIC_PREFIX)]
+
+
+def _scores_object(store: Store, name: str) -> pl.DataFrame:
+    return _to_polars(decode(store, name if "/" in name else f"{SCORES_FOLDER}/{name}"))
+
+
+def _scores_schema() -> dict[str, pl.DataType]:
+    known = _to_polars(arrow_schema(SCORES.name, SCORES.columns).empty_table())
+    return {"trial_id": pl.String(), **known.schema}
+
+
+def _all_scores(run: Run) -> pl.DataFrame:
+    """What could be read of the scores of all trials, in the order of the trials."""
+    schema = _scores_schema()
+    parts = [pl.DataFrame(schema=schema)]
+    for trial_id, name in run.trials.select("trial_id", "scores").drop_nulls().collect().iter_rows():
+        try:
+            parts.append(_scores_object(run.store, name).with_columns(trial_id=pl.lit(trial_id)))
+        except StoreError as error:
+            reason = f"{error.place}: the scores of trial {trial_id} are left out: {error.reason}"
+            warnings.warn(reason, UserWarning, stacklevel=2)
+    return pl.concat(parts, how="diagonal_relaxed").select(list(schema))
 
 
 def _read_study(store: Store) -> Study:
@@ -169,6 +202,8 @@ def _what_counts(table: str, frame: pl.DataFrame) -> pl.DataFrame:
             return _newest(frame, ["trial_id", "attempt"], "revision")
         case "epochs":
             return _newest(frame, ["trial_id", "epoch"], "attempt")
+        case "readings":
+            return _newest(frame, ["trial_id", "split"], "attempt")
         case "starts":
             return _newest(frame, ["start"], "revision")
         case _:

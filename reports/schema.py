@@ -5,6 +5,7 @@ Knob columns derive from the trainable's config. Metric columns are open: one ma
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any
 
 import pyarrow as pa
@@ -54,10 +55,14 @@ _TRIALS = Table(
     "the last row by (attempt, revision) of a trial",
     (
         Column("trial_id", _TEXT, "Hash of config_id, seed and corpus fingerprint; names folders and checkpoints."),
-        Column("config_id", _TEXT, "Hash of the trainable's name and the active knobs."),
+        Column(
+            "config_id",
+            _TEXT,
+            "Hash of the trainable's name, the active knobs and, if given, whose weights it starts from.",
+        ),
         Column("phase", _TEXT, "Why it ran: search, confirm or arm."),
         Column("arm", _TEXT, "The arm's name, if it is one.", True),
-        Column("number", _SMALL, "Optuna's number of the trial, if the search asked for it.", True),
+        Column("number", _SMALL, "Optuna's number, if the search asked for it; a confirmation has its config's.", True),
         Column("seed", _LARGE, "What drew weights, order, crops and mixing; no sampler sees it."),
         Column("attempt", _SMALL, "The trial's n-th start, from 1."),
         Column("revision", _SMALL, "Counts the rows about one attempt."),
@@ -74,6 +79,7 @@ _TRIALS = Table(
         Column("error", _TEXT, "One line: what went wrong.", True),
         Column("traceback", _TEXT, "Where it went wrong.", True),
         Column("scores", _TEXT, "Name of the object in tables/scores/ that holds what was scored at the end.", True),
+        Column("init", _TEXT, "The trial whose weights it started from; null if its seed drew them.", True),
         Column("code_hash", _TEXT, "Hash of the code that ran."),
         Column("start", _SMALL, "The driver start that wrote the row."),
         Column("objective", _REAL, "The study's objective at the last epoch done.", True),
@@ -91,6 +97,22 @@ _EPOCHS = Table(
         Column("epoch", _SMALL, "The epoch, from 0."),
         Column("time", _TIME, "When the driver learnt of it."),
         Column("duration_s", _REAL, "Seconds that the epoch took, evaluation included."),
+    ),
+    METRIC_PREFIX,
+)
+
+_READINGS = Table(
+    "readings",
+    "A reading of the test set: what an arm's or a confirmed config's trial measured there, once, at its end.",
+    "the row of the highest attempt of (trial_id, split)",
+    (
+        Column("trial_id", _TEXT, "The trial."),
+        Column("attempt", _SMALL, "The attempt that read it."),
+        Column("split", _TEXT, "What was read: test."),
+        Column("time", _TIME, "When the driver learnt of it."),
+        Column("scored", _LARGE, "Trial pairs (or utterances) that were scored."),
+        Column("fingerprint", _TEXT, "Hash of the test utterances and of the list of trial pairs."),
+        Column("start", _SMALL, "The driver start that wrote the row."),
     ),
     METRIC_PREFIX,
 )
@@ -143,7 +165,9 @@ _REJECTED = Table(
     ),
 )
 
-TABLES: Mapping[str, Table] = {table.name: table for table in (_TRIALS, _EPOCHS, _STARTS, _CORPUS, _REJECTED)}
+TABLES: Mapping[str, Table] = {
+    table.name: table for table in (_TRIALS, _EPOCHS, _READINGS, _STARTS, _CORPUS, _REJECTED)
+}
 
 SCORES = Table(
     "scores",
@@ -187,22 +211,20 @@ def arrow_schema(table: str, columns: Iterable[Column]) -> pa.Schema:
 
 
 def documentation() -> str:
-    """All tables as Markdown, for people who read a run with their own tools."""
-    lines = [
-        f"# The tables of a run (schema version {SCHEMA_VERSION})",
-        "",
-        "`tables/manifest.json` lists the live fragments of every table in the order of their rows; a file that it",
-        "does not list is no part of the run.",
-        "Fragments are Arrow IPC files; unite their schemas: a column that a fragment lacks is null in its rows.",
-    ]
+    """How to read a run, and all its tables, as Markdown: docs/tables.md, for people who use their own tools."""
+    prose = resources.files("reports").joinpath("templates", "tables.md").read_text(encoding="utf-8").rstrip()
+    lines = [f"# The tables of a run (schema version {SCHEMA_VERSION})", "", prose]
     for table in (*TABLES.values(), SCORES):
         lines += ["", f"## {table.name}", "", f"{table.sentence} What holds: {table.holds}.", ""]
         lines += ["| column | type | null | what it says |", "|---|---|---|---|"]
         lines += [_documented(column) for column in table.columns]
         if table.prefix == METRIC_PREFIX:
-            lines.append(
-                f"| `{METRIC_PREFIX}<name>` | double | yes | A metric of that name; train_ ones are over the epoch. |"
+            whose = (
+                "on that split"
+                if table is _READINGS
+                else "on dev, or over the epoch's batches if it starts with train_"
             )
+            lines.append(f"| `{METRIC_PREFIX}<name>` | double | yes | The metric of that name, {whose}. |")
         if table.prefix == KNOB_PREFIX:
             for trainable in CONFIGS:
                 lines += ["", f"Knobs of `{trainable}` (null while inactive):", ""]
@@ -213,3 +235,7 @@ def documentation() -> str:
 
 def _documented(column: Column) -> str:
     return f"| `{column.name}` | {column.type} | {'yes' if column.optional else 'no'} | {column.sentence} |"
+
+
+if __name__ == "__main__":
+    print(documentation(), end="")

@@ -2,117 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import polars as pl
 
 from reports.blocks import Column, Row, Section, Table, Verbatim
-from reports.pictures import importance, learning, progress, slices
+from reports.leaderboard import MAX_ROWS, STATE_WORDS, leaderboard
+from reports.pictures import importance, learning, progress
 from reports.provenance import provenance
 from reports.reading import Run
+from reports.slices import slices
 from reports.summaries import Summary, cost_by_state, failures
-from reports.verdict import baseline_state, shown, verdict
-from reports.words import clean, count, joined, knob_value, measure_of, metric_value, number, shortened, span
-from search_spaces.study import BASELINE
-
-MAX_ROWS = 50
-STATE_WORDS = {"complete": "complete", "pruned": "stopped early (pruned)", "failed": "failed", "running": "unfinished"}
-
-
-def leaderboard(run: Run, summary: Summary) -> Section:
-    """Complete configs, best first, the baseline among them; then the trials that do not rank."""
-    del run
-    measure = measure_of(summary.metric)
-    sentences = []
-    if summary.configs.height:
-        goal = "lowest" if summary.minimize else "highest"
-        sentences.append(
-            f"Configs whose trials ran to their last epoch, {goal} dev {measure.title} first; "
-            f"the value is that of the last epoch, not the best epoch's."
-        )
-        if summary.baseline() is None:
-            sentences.append(f"The baseline is missing: the arm “{BASELINE}” {baseline_state(summary)}.")
-    else:
-        sentences.append("No complete trial: nothing can be ranked.")
-    tables = [t for t in (ranking(summary), unranked(summary)) if t is not None]
-    return Section("leaderboard", "Leaderboard", tuple(sentences), tables=tuple(tables))
-
-
-def ranking(summary: Summary) -> Table | None:
-    """The best configs and the baseline, whatever its rank."""
-    if not summary.configs.height:
-        return None
-    others = [m for m in summary.metrics if m != summary.metric]
-    columns = [Column("rank", True), Column("config")]
-    columns += [Column(f"dev {measure_of(summary.metric).heading}", True), *knob_columns(summary)]
-    columns += [Column(measure_of(m).heading, True) for m in others]
-    columns += [Column("epochs", True), Column("seeds", True)]
-    kept = summary.configs.with_row_index().filter((pl.col("index") < MAX_ROWS) | pl.col("is_baseline"))
-    rows = [Row(ranked_cells(summary, config, others), ranked_mark(config)) for config in kept.iter_rows(named=True)]
-    left_out = summary.configs.height - len(rows)
-    note = f"{left_out:,} more configs are left out; `voxstudy show` lists all." if left_out else ""
-    return Table("Configs by rank", tuple(columns), tuple(rows), note)
-
-
-def ranked_cells(summary: Summary, config: Mapping[str, Any], others: list[str]) -> tuple[str, ...]:
-    """A config's line of the leaderboard."""
-    mark = " (baseline)" if config["is_baseline"] else ""
-    value = shown(summary, config).removesuffix(measure_of(summary.metric).unit).strip()
-    return (
-        str(config["rank"]),
-        clean(f"{config['name']}{mark}"),
-        value,
-        *(knob_value(config[f"knob.{k}"]) for k in summary.shown_knobs),
-        *(metric_value(m, config[f"metric.{m}"], unit=False) for m in others),
-        str(config["epochs"]),
-        str(config["seeds"]),
-    )
-
-
-def knob_columns(summary: Summary) -> list[Column]:
-    """A column a knob that varies; numbers to the right."""
-    return [Column(k, summary.trials[f"knob.{k}"].dtype.is_numeric()) for k in summary.shown_knobs]
-
-
-def ranked_mark(config: Mapping[str, Any]) -> str:
-    """The baseline's row is drawn apart; a single-seed winner is not: its lead may be noise."""
-    return "baseline" if config["is_baseline"] else ""
-
-
-def unranked(summary: Summary) -> Table | None:
-    """Trials that were stopped, failed, are unfinished or ended without a usable value, with the epoch they reached."""
-    ranked = summary.configs["trial_ids"].explode().to_list() if summary.configs.height else []
-    rest = summary.trials.filter(
-        ~pl.col("trial_id").is_in(ranked) & ((pl.col("state") != "complete") | pl.col("value").is_null())
-    )
-    if not rest.height:
-        return None
-    columns = [Column("trial"), Column("state"), Column("epoch reached", True)]
-    columns += knob_columns(summary)
-    columns += [Column(f"dev {measure_of(summary.metric).heading} there", True)]
-    rest = rest.sort("value", descending=not summary.minimize, nulls_last=True)
-    rows = [
-        Row(
-            (
-                clean(f"{r['name']}{' (baseline)' if r['is_baseline'] else ''}"),
-                STATE_WORDS.get(r["state"], r["state"]) if r["state"] != "complete" else "complete, no usable value",
-                f"{r['epochs']} of {r['epochs_planned']}",
-                *(knob_value(r[f"knob.{k}"]) for k in summary.shown_knobs),
-                metric_value(summary.metric, r["value"] if r["value"] is not None else r["objective"], unit=False),
-            ),
-            "baseline" if r["is_baseline"] else "",
-        )
-        for r in rest.head(MAX_ROWS).iter_rows(named=True)
-    ]
-    left_out = rest.height - len(rows)
-    note = "Their values are from earlier epochs or missing, so they have no rank."
-    return Table(
-        "Trials without a rank",
-        tuple(columns),
-        tuple(rows),
-        f"{note} {left_out:,} more are left out." if left_out else note,
-    )
+from reports.table_text import paper_section
+from reports.verdict import verdict
+from reports.words import clean, count, joined, number, shortened, span
 
 
 def failing(run: Run, summary: Summary) -> Section:
@@ -253,6 +156,7 @@ SectionMaker = Callable[[Run, Summary], Section]
 SECTIONS: tuple[SectionMaker, ...] = (
     verdict,
     leaderboard,
+    paper_section,
     progress,
     learning,
     importance,

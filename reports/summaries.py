@@ -9,20 +9,24 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from reports.measured import MEASURING_PHASES, config_name, measurements
 from reports.reading import Run
+from reports.standings import Standing, standings
 from search_spaces.study import BASELINE
 
 STATES = ("complete", "pruned", "failed", "running")
-MEASURING_PHASES = ("arm", "confirm")
 
 
 @dataclass(frozen=True)
 class Summary:
     """What the sections speak about.
 
-    `trials`: a row a trial, in order of start, with `name`, `value`, `untrained` (the metric at epoch 0), `cost_s`
-    (seconds times workers over all its attempts) and `is_baseline` beside the columns of the trials table.
-    `configs`: a row a config that has a complete trial with a value, best first (see `leaderboard`).
+    `trials`: a row a trial, in order of start, with `name` (see `name_expression`), `config_name`, `value`, `untrained`
+    (the metric at epoch 0), `cost_s` (seconds times workers over all its attempts) and `is_baseline` beside the columns
+    of the trials table.
+    `configs`: a row a config that has a complete trial with a value, best first (see `config_table`).
+    `standings`: the configs that arms and confirmations measured, with their intervals; verdicts rest on these alone,
+    compared as `comparison` says (paired or welch).
     """
 
     metric: str
@@ -34,10 +38,31 @@ class Summary:
     configs: pl.DataFrame
     epochs: pl.DataFrame
     attempts: pl.DataFrame
+    standings: tuple[Standing, ...]
+    comparison: str
 
     def state_count(self, state: str) -> int:
         """How many trials are in this state now."""
         return int((self.trials["state"] == state).sum())
+
+    @property
+    def confirmed(self) -> tuple[Standing, ...]:
+        """The configs with two or more seeds, best mean first."""
+        return tuple(one for one in self.standings if one.is_confirmed)
+
+    @property
+    def unconfirmed(self) -> pl.DataFrame:
+        """The other rows of `configs`, ranked among themselves."""
+        rows = self.configs.filter(~pl.col("config_id").is_in([one.config_id for one in self.confirmed]))
+        return rows.with_columns(rank=pl.col("value").rank("min", descending=not self.minimize).cast(pl.Int32))
+
+    @property
+    def leading(self) -> pl.DataFrame:
+        """Rows of `configs` in the order in which to look at them: the confirmed ones, or all while there are none."""
+        if not self.confirmed:
+            return self.configs
+        order = pl.DataFrame({"config_id": [one.config_id for one in self.confirmed]})
+        return order.join(self.configs, on="config_id", maintain_order="left")
 
     def baseline(self) -> dict[str, object] | None:
         """The baseline's row of `configs`, if it has a complete trial."""
@@ -45,8 +70,8 @@ class Summary:
         return rows[0] if rows else None
 
     def best(self) -> dict[str, object] | None:
-        """The best config's row, if any trial is complete."""
-        return self.configs.row(0, named=True) if self.configs.height else None
+        """The row of the best confirmed config, else of the best one seen, if any trial is complete."""
+        return self.leading.row(0, named=True) if self.configs.height else None
 
 
 def summarise(run: Run) -> Summary:
@@ -55,8 +80,10 @@ def summarise(run: Run) -> Summary:
     searched = tuple(run.study.space()) if run.study.search is not None else ()
     epochs = run.epochs.collect()
     attempts = attempt_costs(run.attempts.collect(), epochs)
-    trials = trial_table(run.trials.collect(), epochs, attempts, objective.metric)
     minimize = objective.goal == "minimize"
+    measured = measurements(run, objective.metric)
+    several = run.study.seeds > 1 or bool(measured["seed"].n_unique() > 1)
+    trials = trial_table(run.trials.collect(), epochs, attempts, objective.metric, name_seeds=several)
     metrics = tuple(c.removeprefix("metric.") for c in epochs.columns if c.startswith("metric."))
     return Summary(
         metric=objective.metric,
@@ -65,9 +92,11 @@ def summarise(run: Run) -> Summary:
         shown_knobs=varied_knobs(trials, searched),
         metrics=metrics,
         trials=trials,
-        configs=leaderboard(trials, epochs, metrics, minimize=minimize),
+        configs=config_table(trials, epochs, metrics, minimize=minimize),
         epochs=epochs,
         attempts=attempts,
+        comparison=run.study.comparison,
+        standings=standings(measured, seeds=run.study.seeds, method=run.study.comparison, minimize=minimize),
     )
 
 
@@ -78,7 +107,9 @@ def attempt_costs(attempts: pl.DataFrame, epochs: pl.DataFrame) -> pl.DataFrame:
     return attempts.join(taken, on=["trial_id", "attempt"], how="left").with_columns(cost_s=seconds).drop("epochs_s")
 
 
-def trial_table(trials: pl.DataFrame, epochs: pl.DataFrame, attempts: pl.DataFrame, metric: str) -> pl.DataFrame:
+def trial_table(
+    trials: pl.DataFrame, epochs: pl.DataFrame, attempts: pl.DataFrame, metric: str, *, name_seeds: bool = False
+) -> pl.DataFrame:
     """The trials with the columns that `Summary` promises."""
     column = f"metric.{metric}"
     if column not in epochs.columns:
@@ -106,17 +137,22 @@ def trial_table(trials: pl.DataFrame, epochs: pl.DataFrame, attempts: pl.DataFra
             num_attempts=pl.col("num_attempts").fill_null(1),
             num_restarts=pl.col("num_restarts").fill_null(0),
             is_baseline=is_baseline,
-            name=name_expression(),
+            name=name_expression(name_seeds=name_seeds),
+            config_name=config_name(),
         )
         .drop("last_epoch", "last_value")
         .sort("started", "number", "trial_id", nulls_last=True)
     )
 
 
-def name_expression() -> pl.Expr:
-    """What a trial or a config is called: its arm's name, "#7" for the search's number 7, or the start of its id."""
-    numbered = pl.format("#{}", pl.col("number"))
-    return pl.coalesce("arm", numbered, pl.col("config_id").str.slice(0, 8))
+def name_expression(*, name_seeds: bool) -> pl.Expr:
+    """What a trial is called: its config's name, and "seed 2" behind it where that name could mean another trial.
+
+    "#7" is the search's trial, "#7 seed 2" a confirmation of its config, "AP loss seed 2" an arm's of several seeds.
+    """
+    with_seed = pl.format("{} seed {}", config_name(), pl.col("seed"))
+    named = pl.col("phase").is_in(MEASURING_PHASES if name_seeds else ["confirm"])
+    return pl.when(named).then(with_seed).otherwise(config_name())
 
 
 def varied_knobs(trials: pl.DataFrame, searched: tuple[str, ...]) -> tuple[str, ...]:
@@ -127,13 +163,14 @@ def varied_knobs(trials: pl.DataFrame, searched: tuple[str, ...]) -> tuple[str, 
     return (*first, *(k for k in varied if k not in first))
 
 
-def leaderboard(
+def config_table(
     trials: pl.DataFrame, epochs: pl.DataFrame, metrics: tuple[str, ...], *, minimize: bool
 ) -> pl.DataFrame:
     """A row a config with a complete trial, best first.
 
-    Columns: `rank`, `name`, `value` (mean over seeds), `std` (null for one seed), `seeds`, `epochs`, `untrained`,
-    `measured` (by arms or confirmations), `metric.*` at the last epoch, knobs, `trial_ids`.
+    Columns: `rank`, `name`, `value` (mean over seeds), `std` (null for one seed), `number` (the search's, the first),
+    `seeds`, `epochs`, `untrained`, `measured` (by arms or confirmations), `has_init` (it starts from other weights than
+    its seed's), `metric.*` at the last epoch, knobs, `trial_ids`.
     A config that was measured as an arm or a confirmation is judged by those trials alone: its search value was picked
     for being good.
     """
@@ -148,7 +185,11 @@ def leaderboard(
     names = (
         trials.sort(pl.col("arm").is_null(), "number", "trial_id", nulls_last=True)
         .group_by("config_id", maintain_order=True)
-        .agg(pl.col("name").first(), pl.col("is_baseline").any())
+        .agg(
+            pl.col("config_name").first().alias("name"),
+            pl.col("is_baseline").any(),
+            has_init=pl.col("init").is_not_null().any(),
+        )
     )
     knobs = [c for c in trials.columns if c.startswith("knob.")]
     several = pl.len() > 1
@@ -157,6 +198,7 @@ def leaderboard(
         .agg(
             pl.col("value").mean(),
             std=pl.when(several).then(pl.col("value").std(ddof=1)),
+            number=pl.col("number").min(),
             seeds=pl.col("seed").n_unique().cast(pl.Int32),
             epochs=pl.col("epochs").max(),
             untrained=pl.col("untrained").mean(),
@@ -170,6 +212,16 @@ def leaderboard(
     )
     rank = configs["value"].rank("min", descending=not minimize).cast(pl.Int32)
     return configs.with_columns(rank.alias("rank")).select("rank", "name", *(c for c in configs.columns if c != "name"))
+
+
+def search_configs(summary: Summary) -> pl.DataFrame:
+    """The configs that the search asked for, by its own trials: what arms and confirmations add is another measurement.
+
+    Arms were chosen by people and would bend the picture of a search; means over the seeds of a few confirmed configs
+    beside single values of the others would too.
+    """
+    asked = summary.trials.filter(pl.col("phase") == "search")
+    return config_table(asked, summary.epochs, summary.metrics, minimize=summary.minimize)
 
 
 def best_so_far(trials: pl.DataFrame, *, minimize: bool) -> pl.DataFrame:
@@ -186,18 +238,19 @@ def best_so_far(trials: pl.DataFrame, *, minimize: bool) -> pl.DataFrame:
 
 
 def curves(summary: Summary, *, top: int, others: int, points: int = 60) -> pl.DataFrame:
-    """The objective by epoch: `trial_id`, `name`, `role` (best, baseline, other), `epoch`, `value`, `state`, `is_end`.
+    """The objective by epoch: trial_id, name, config_name, role, epoch, value, state, has_init, is_end.
 
-    All trials of the `top` configs and of the baseline, and an even sample of at most `others` more, each thinned to
-    about `points` epochs (first and last always stay).
+    The role is best, baseline or other. All trials of the `top` leading configs and of the baseline, and an even sample
+    of at most `others` more, each thinned to about `points` epochs (first and last always stay).
     """
     column = f"metric.{summary.metric}"
     if column not in summary.epochs.columns:
         return pl.DataFrame(schema={"trial_id": pl.String, "name": pl.String, "role": pl.String, "value": pl.Float64})
-    leading = summary.configs.head(top).filter(~pl.col("is_baseline"))["trial_ids"].explode().to_list()
+    leading = summary.leading.head(top).filter(~pl.col("is_baseline"))["trial_ids"].explode().to_list()
     is_best = pl.col("trial_id").is_in(leading)
     role = pl.when("is_baseline").then(pl.lit("baseline")).when(is_best).then(pl.lit("best")).otherwise(pl.lit("other"))
-    named = summary.trials.select("trial_id", "name", "state", role.alias("role"))
+    has_init = pl.col("init").is_not_null().alias("has_init")
+    named = summary.trials.select("trial_id", "name", "config_name", "state", has_init, role.alias("role"))
     rest = named.filter(pl.col("role") == "other")
     step = max(1, -(-rest.height // max(1, others)))
     kept = pl.concat([named.filter(pl.col("role") != "other"), rest.gather_every(step)])

@@ -8,20 +8,36 @@ from typing import Any
 import polars as pl
 
 from reports.blocks import Fact, Section
+from reports.comparison import comparisons, confirmed_headline, seeds_in_words, standing_name, standing_value
+from reports.completion import run_state
 from reports.reading import Run
-from reports.summaries import Summary
-from reports.words import are, count, joined, knob_value, measure_of, metric_difference, metric_value, number
+from reports.summaries import Summary, search_configs
+from reports.words import (
+    are,
+    count,
+    joined,
+    knob_value,
+    mean_value,
+    measure_of,
+    metric_difference,
+    metric_value,
+    number,
+)
 from search_spaces.study import BASELINE
 
 
 def verdict(run: Run, summary: Summary) -> Section:
     """The first section: result, baseline, untrained net, how sure that is, and the state of the run."""
     best, baseline = summary.best(), summary.baseline()
-    sentences = [headline(summary, best)]
-    if best is not None:
-        sentences += [*against_others(summary, best, baseline), certainty(summary)]
-    elif baseline is None:
-        sentences += [no_baseline(summary)]
+    if summary.confirmed:
+        knobs = knobs_in_words(summary, best) if best is not None else ""
+        sentences = [confirmed_headline(summary, f" with {knobs}" if knobs else "")]
+        sentences += [no_baseline(summary)] if baseline is None else []
+        sentences += [*comparisons(summary), *before_training(summary, best), *unconfirmed_words(summary)]
+    elif best is not None:
+        sentences = [headline(summary, best), *against_others(summary, best, baseline), certainty(summary)]
+    else:
+        sentences = [headline(summary, None), "" if baseline is not None else no_baseline(summary)]
     sentences += [trial_counts(summary), *run_state(run, summary), *code_changes(run)]
     sentences += [f"Warning: {warning}" for warning in run.warnings]
     return Section("verdict", "Verdict", tuple(s for s in sentences if s), facts(summary, best, baseline))
@@ -30,21 +46,37 @@ def verdict(run: Run, summary: Summary) -> Section:
 def facts(summary: Summary, best: Mapping[str, Any] | None, baseline: Mapping[str, Any] | None) -> tuple[Fact, ...]:
     """The figures on top of the page."""
     metric = f"dev {measure_of(summary.metric).title}"
-    found = [
-        Fact(f"best {metric}", shown(summary, best), name_of(best) if best else "no complete trial yet"),
+    complete, all_trials = summary.state_count("complete"), summary.trials.height
+    return (
+        best_fact(summary, best, metric),
+        baseline_fact(summary, baseline),
         Fact(
-            f"baseline “{BASELINE}”",
-            shown(summary, baseline),
-            seeds_of(baseline) if baseline else baseline_state(summary),
-        ),
-        Fact(
-            "untrained net",
+            "before its own training" if best and best["has_init"] else "untrained net",
             metric_value(summary.metric, untrained_value(summary, best)),
             "the best config before its first step" if best else "mean of all trials at epoch 0",
         ),
-    ]
-    complete, all_trials = summary.state_count("complete"), summary.trials.height
-    return (*found, Fact("trials complete", f"{complete} of {all_trials}", states_in_words(summary, skip="complete")))
+        Fact("trials complete", f"{complete} of {all_trials}", states_in_words(summary, skip="complete")),
+    )
+
+
+def best_fact(summary: Summary, best: Mapping[str, Any] | None, metric: str) -> Fact:
+    """The best confirmed mean, or the best value seen while there is none."""
+    goal = "lowest" if summary.minimize else "highest"
+    if summary.confirmed:
+        first = summary.confirmed[0]
+        note = f"{standing_name(first)}, {seeds_in_words(first)}"
+        return Fact(f"{goal} mean {metric}", standing_value(summary, first), note)
+    note = f"{name_of(best)}, unconfirmed" if best else "no complete trial yet"
+    return Fact(f"{goal} {metric} seen", shown(summary, best), note)
+
+
+def baseline_fact(summary: Summary, baseline: Mapping[str, Any] | None) -> Fact:
+    """The baseline's mean and its seeds."""
+    label = f"baseline “{BASELINE}”"
+    for one in summary.standings:
+        if one.is_baseline and one.dev is not None:
+            return Fact(label, standing_value(summary, one), seeds_in_words(one))
+    return Fact(label, shown(summary, baseline), baseline_state(summary))
 
 
 def headline(summary: Summary, best: Mapping[str, Any] | None) -> str:
@@ -86,30 +118,58 @@ def against_others(summary: Summary, best: Mapping[str, Any], baseline: Mapping[
         side = "below" if difference < 0 else "above"
         beside = f"{metric_difference(metric, difference)} {side}{relative}" if difference else "the same"
         said.append(f"The baseline “{BASELINE}” has {shown(summary, baseline)}: the best is {beside}.")
-    untrained = best["untrained"]
-    if untrained is None:
-        said.append("The tables hold no value of the untrained net (epoch 0).")
-    elif untrained:
-        said.append(
-            f"Before training, this net has {metric_value(metric, untrained)}: "
-            f"the trained one has {number(best['value'] / untrained, 2)} times that."
-        )
-    return said
+    return [*said, *before_training(summary, best)]
+
+
+def before_training(summary: Summary, best: Mapping[str, Any] | None) -> list[str]:
+    """The best config beside its own epoch 0; weights that another trial trained are no untrained net."""
+    if best is None:
+        return []
+    before, metric = best["untrained"], summary.metric
+    if before is None:
+        what = "this net before its own training" if best["has_init"] else "the untrained net"
+        return [f"The tables hold no value of {what} (epoch 0)."]
+    if not before:
+        return []
+    has = f"this net has {metric_value(metric, before)}"
+    ratio = number(best["value"] / before, 2)
+    if best["has_init"]:
+        return [f"Before its own training, from the weights of another trial, {has}: after it {ratio} times that."]
+    return [f"Before training, {has}: the trained one has {ratio} times that."]
+
+
+def unconfirmed_words(summary: Summary) -> list[str]:
+    """What single seeds add beside the confirmed configs: nothing that a verdict could rest on."""
+    rest = summary.unconfirmed
+    said = []
+    if rest.height:
+        apart = f"{'it is' if rest.height == 1 else 'they are'} listed apart, and no part of this verdict"
+        said.append(f"{count(rest.height, 'more config')} {are(rest.height)} unconfirmed (one seed): {apart}.")
+    return [*said, *search_words(summary)]
+
+
+def search_words(summary: Summary) -> list[str]:
+    """A warning if the search saw a better value than any mean over seeds: it was picked out of many."""
+    searched, first = search_configs(summary), summary.confirmed[0].dev
+    if not searched.height or first is None:
+        return []
+    seen = searched.row(0, named=True)
+    if not (seen["value"] < first.mean if summary.minimize else seen["value"] > first.mean):
+        return []
+    means = {one.config_id: standing_value(summary, one) for one in summary.confirmed}
+    again = f" Over the study's seeds that config has {means[seen['config_id']]}." if seen["config_id"] in means else ""
+    saw = f"The search saw {metric_value(summary.metric, seen['value'])} with trial {seen['name']}"
+    return [f"{saw}: the best of many single-seed trials looks better than it is.{again}"]
 
 
 def certainty(summary: Summary) -> str:
-    """How many seeds stand behind the ranking, and what follows from that."""
-    seeds = summary.configs["seeds"].to_list()
-    if seeds == [1]:
+    """What follows from no config having several of the study's seeds."""
+    if summary.configs.height == 1:
         return "Unconfirmed: one config with one seed; another seed would give another value."
-    if max(seeds) == 1:
-        return (
-            "Unconfirmed: one seed a config; differences may be noise, and the best of many single-seed trials "
-            "looks better than it is."
-        )
-    if min(seeds) == 1:
-        return "Unconfirmed: some configs have one seed only; differences from them may be noise."
-    return f"Values are means over {min(seeds)} or more seeds; no test says yet which differences are real."
+    return (
+        "Unconfirmed: one seed a config; differences may be noise, and the best of many single-seed trials "
+        "looks better than it is."
+    )
 
 
 def trial_counts(summary: Summary) -> str:
@@ -123,24 +183,6 @@ def states_in_words(summary: Summary, skip: str = "") -> str:
     words = {"complete": "complete", "pruned": "stopped early (pruned)", "failed": "failed", "running": "unfinished"}
     counts = [(summary.state_count(state), word) for state, word in words.items() if state != skip]
     return joined([f"{num} {word}" for num, word in counts if num]) or "none in another state"
-
-
-def run_state(run: Run, summary: Summary) -> list[str]:
-    """Whether the run did what the study asks."""
-    search = run.study.search
-    if search is None:
-        unfinished = summary.state_count("running")
-        return (
-            [f"The run is not finished: {count(unfinished, 'trial')} had not ended when it was read."]
-            if unfinished
-            else []
-        )
-    asked = summary.trials.filter(summary.trials["phase"] == "search")
-    ended = asked.filter(asked["state"] != "running").height
-    if ended >= search.trials and not summary.state_count("running"):
-        return []
-    missing = f"{ended} of the {search.trials} trials of the search have ended"
-    return [f"The run is not finished: {missing}. The same command continues it."]
 
 
 def code_changes(run: Run) -> list[str]:
@@ -171,7 +213,7 @@ def untrained_value(summary: Summary, best: Mapping[str, Any] | None) -> float |
     if best is not None:
         value = best["untrained"]
     else:
-        known = summary.trials["untrained"].drop_nulls().to_list()
+        known = summary.trials.filter(pl.col("init").is_null())["untrained"].drop_nulls().to_list()
         value = sum(known) / len(known) if known else None
     return None if value is None else float(value)
 
@@ -187,19 +229,13 @@ def name_of(config: Mapping[str, Any]) -> str:
     name = str(config["name"])
     if config["is_baseline"]:
         return f"the baseline “{BASELINE}”"
-    return f"trial {name}" if name.startswith("#") else f"config “{name}”"
-
-
-def seeds_of(config: Mapping[str, Any]) -> str:
-    """The number of seeds behind a value."""
-    return count(int(config["seeds"]), "seed")
+    if not name.startswith("#"):
+        return f"config “{name}”"
+    return f"config {name}" if config["measured"] else f"trial {name}"
 
 
 def shown(summary: Summary, config: Mapping[str, Any] | None) -> str:
     """A config's value; with its standard deviation if there are several seeds, never without."""
     if config is None:
         return metric_value(summary.metric, None)
-    value = metric_value(summary.metric, config["value"], unit=False)
-    unit = measure_of(summary.metric).unit
-    spread = f" ± {metric_value(summary.metric, config['std'], unit=False)}" if config["std"] is not None else ""
-    return f"{value}{spread} {unit}".strip()
+    return mean_value(summary.metric, config["value"], config["std"])

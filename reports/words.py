@@ -64,6 +64,41 @@ def metric_value(metric: str, value: float | None, *, unit: bool = True) -> str:
     return f"{text} {measure.unit}" if unit and measure.unit else text
 
 
+def mean_value(metric: str, mean: float, std: float | None, *, unit: bool = True) -> str:
+    """A mean with its standard deviation, "7.31 ± 0.20 %"; alone if there is none."""
+    spread = "" if std is None else f" ± {metric_value(metric, std, unit=False)}"
+    return f"{metric_value(metric, mean, unit=False)}{spread} {measure_of(metric).unit if unit else ''}".strip()
+
+
+def interval(metric: str, low: float | None, high: float | None) -> str:
+    """An interval without its unit: "−0.40 to 1.00"; a dash if there is none."""
+    if low is None or high is None:
+        return NOTHING
+    return f"{limit(metric, low)} to {limit(metric, high)}"
+
+
+def limit(metric: str, value: float) -> str:
+    """An end of an interval; one that only rounds to 0 gets another digit: on which side of 0 it lies decides."""
+    text = metric_value(metric, value, unit=False)
+    shown = value * measure_of(metric).factor
+    if text.strip("−0.") or abs(shown) < 1e-6:
+        return plain_zero(text)
+    return number(shown, 1 - math.floor(math.log10(abs(shown))) - 1)
+
+
+def signed_difference(metric: str, difference: float | None) -> str:
+    """A difference with its sign and without its unit: "+1.79", "−0.20", "0.00"; a dash if there is none."""
+    if difference is None:
+        return NOTHING
+    text = plain_zero(metric_value(metric, difference, unit=False))
+    return text if text.startswith("−") or not text.strip("0.") else f"+{text}"
+
+
+def plain_zero(text: str) -> str:
+    """The text of a number; what rounds to zero has no sign."""
+    return text.removeprefix("−") if text.startswith("−") and not text.strip("−0.") else text
+
+
 def metric_difference(metric: str, difference: float) -> str:
     """A difference of two values, unsigned; percent differ by points: "1.79 points"."""
     measure = measure_of(metric)

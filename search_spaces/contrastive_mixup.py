@@ -19,7 +19,7 @@ class ContrastiveMixup:
     """One configuration of the trainable `contrastive_mixup`."""
 
     metrics: ClassVar[Mapping[str, str]] = {"eer": "minimize", "min_dcf": "minimize"}
-    roles: ClassVar[tuple[str, ...]] = ("train", "dev")
+    roles: ClassVar[tuple[str, ...]] = ("train", "dev", "test", "trials")
     sample_rate: ClassVar[int] = 16_000
 
     loss: str = knob(

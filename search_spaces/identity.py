@@ -2,18 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from search_spaces.knobs import active_knobs
 
 DIGITS = 12
 
 
-def config_id(trainable: str, config: object) -> str:
+def config_id(trainable: str, config: object, init: Mapping[str, str] | None = None) -> str:
     """The identity of a configuration: 12 hex digits over the trainable's name and the knobs that have an effect.
 
     A knob that is inactive (`when=` not met) is no part of it; the order of the knobs in the class is not either.
+    `init` says whose weights a trial starts from, if it does not start from its seed's: then it is another config.
     """
-    return hash_of({"trainable": trainable, "knobs": active_knobs(config)})
+    facts: dict[str, object] = {"trainable": trainable, "knobs": active_knobs(config)}
+    return hash_of({**facts, "init": dict(init)} if init else facts)
 
 
 def trial_id(config_id: str, seed: int, fingerprint: str) -> str:

@@ -115,7 +115,18 @@ def knobs_of(config_type: type) -> dict[str, Knob]:
         assert found.why_not(found.default) is None, f"{field.name}: {found.why_not(found.default)}"
         assert (found.low is None) == (found.high is None), f"{field.name} needs both low and high, or neither"
         knobs[field.name] = found
+        assert all(conditions_of(knobs, field.name).values()), f"{field.name} can never have an effect"
     return knobs
+
+
+def conditions_of(knobs: Mapping[str, Knob], name: str) -> dict[str, tuple[Value, ...]]:
+    """What other knobs must be for a knob to have an effect: by `when=`, its own and that of those it names."""
+    conditions: dict[str, tuple[Value, ...]] = {}
+    own = knobs[name].when or {}
+    for each in (*(conditions_of(knobs, parent) for parent in own), own):
+        for parent, allowed in each.items():
+            conditions[parent] = tuple(value for value in conditions.get(parent, allowed) if value in allowed)
+    return conditions
 
 
 def active_names(knobs: Mapping[str, Knob], values: Mapping[str, Value]) -> list[str]:

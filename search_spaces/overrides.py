@@ -1,4 +1,4 @@
-"""What the command line says over a study file: --corpus, --trials, --workers, --set."""
+"""What the command line says over a study file: --scale, --corpus, --trials, --seeds, --workers, --set."""
 
 import re
 import tomllib
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search_spaces.problems import Problem
+from search_spaces.problems import Problem, unknown_name
+from search_spaces.scales import moved, scaled
 
 NUMBER_WITHOUT_ZERO = re.compile(r"[+-]?\.\d+(e[+-]?\d+)?", re.IGNORECASE)
 ROLE_SOURCE = re.compile(r"(?P<role>[A-Za-z_]+)\s*=\s*(?P<source>.*)", re.DOTALL)
@@ -16,6 +17,8 @@ URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 class Overridden:
     """A study file's content with the command line's words over it, and where each word came from.
 
+    A scale goes over the file, so it is set before everything else.
+
     Args:
         raw: what the file says; a changed copy of it is in `self.raw`.
         folder: what relative paths of the file are relative to.
@@ -23,20 +26,31 @@ class Overridden:
     """
 
     def __init__(self, raw: Mapping[str, Any], folder: Path) -> None:
-        self.raw: dict[str, Any] = dict(raw)
+        self.raw: dict[str, Any] = _with_absolute_paths(raw, folder)
         self.problems: list[Problem] = []
         self.places: dict[str, str] = {}  # place in the file -> option that put the value there
-        corpus = raw.get("corpus")
-        if isinstance(corpus, Mapping):
-            self.raw["corpus"] = {role: _absolute(sources, folder) for role, sources in corpus.items()}
+        self.scaled: dict[str, str] = {}  # place in the file -> place in the file's scale that put the value there
 
-    def place(self, problem: Problem, label: str) -> Problem:
-        """A problem's place as the user knows it: the option, or the file and the path inside it."""
-        for inner, option in self.places.items():
-            if problem.place == inner or problem.place.startswith((inner + ".", inner + "[")):
-                rest = problem.place[len(inner) :]
-                return Problem(option + rest, problem.rule, problem.value, problem.choices, problem.nearest)
-        return problem.at(f"{label}: ")
+    def place(self, problem: Problem, label: str, under_scale: Mapping[Problem, Problem]) -> Problem:
+        """A problem's place as the user knows it: the option, or the file and the path inside it.
+
+        `under_scale` are the problems that the file has under the chosen scale, each with its place in the file.
+        """
+        option = moved(problem, self.places)
+        if option is not None:
+            return option
+        return (under_scale.get(problem) or moved(problem, self.scaled) or problem).at(f"{label}: ")
+
+    def set_scale(self, name: str | None) -> None:
+        """One of the file's scales, over what the file says without it."""
+        scales = self.raw.get("scale", {})
+        if name is None or not isinstance(scales, Mapping):
+            return
+        if name not in scales:
+            rule = "the study has no such scale" if scales else "the study has no scales"
+            self.problems.append(unknown_name(f"--scale {name}".rstrip(), rule, name, list(scales)))
+            return
+        self.raw, self.scaled = scaled(self.raw, name)
 
     def set_corpus(self, options: Sequence[str], working_directory: Path) -> None:
         """`SOURCE` replaces the whole corpus by train = SOURCE; `ROLE=SOURCE` replaces one role, repeated it adds."""
@@ -68,6 +82,12 @@ class Overridden:
             return
         self.raw["search"] = {**self.raw["search"], "trials": trials}
         self.places["search.trials"] = "--trials"
+
+    def set_seeds(self, seeds: int | None) -> None:
+        """The seeds of each arm and confirmed config."""
+        if seeds is not None:
+            self.raw["seeds"] = seeds
+            self.places["seeds"] = "--seeds"
 
     def set_workers(self, workers: int | None) -> None:
         """The workers of each lane."""
@@ -118,10 +138,36 @@ def is_path(source: str) -> bool:
     return source.partition("?")[0] != "synthetic" and URI.match(source) is None
 
 
-def _absolute(sources: Any, folder: Path) -> Any:
-    """A source, or each of a list, with its path made absolute; what is no string is left for the checks to refuse."""
-    if isinstance(sources, list):
-        return [_absolute(source, folder) for source in sources]
-    if not isinstance(sources, str) or not sources or not is_path(sources):
-        return sources
-    return str((folder / Path(sources).expanduser()).resolve())
+def _with_absolute_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A copy in which the paths of corpora, of scales' corpora too, and of arms' runs no longer depend on a folder."""
+    result = dict(_with_absolute_corpus(raw, folder))
+    if isinstance(arms := raw.get("arm"), list):
+        result["arm"] = [_with_absolute_run(arm, folder) for arm in arms]
+    if isinstance(scales := raw.get("scale"), Mapping):
+        result["scale"] = {name: _with_absolute_corpus(scale, folder) for name, scale in scales.items()}
+    return result
+
+
+def _with_absolute_corpus(table: Any, folder: Path) -> Any:
+    corpus = table.get("corpus") if isinstance(table, Mapping) else None
+    if not isinstance(corpus, Mapping):
+        return table
+    return {**table, "corpus": {role: _absolute(sources, folder) for role, sources in corpus.items()}}
+
+
+def _with_absolute_run(arm: Any, folder: Path) -> Any:
+    source = arm.get("init_from") if isinstance(arm, Mapping) else None
+    if not isinstance(source, Mapping) or "run" not in source:
+        return arm
+    return {**arm, "init_from": {**source, "run": _absolute(source["run"], folder)}}
+
+
+def _absolute(written: Any, folder: Path) -> Any:
+    """A source, or each of a list, with its path made absolute; what is none is left for the checks to refuse."""
+    if isinstance(written, list):
+        return [_absolute(source, folder) for source in written]
+    if isinstance(written, Mapping) and isinstance(written.get("source"), str):
+        return {**written, "source": _absolute(written["source"], folder)}
+    if not isinstance(written, str) or not written or not is_path(written):
+        return written
+    return str((folder / Path(written).expanduser()).resolve())

@@ -155,7 +155,15 @@ def _is_whole_number(ratio: Fraction) -> bool:
 def values_within(knob: Knob, entry: Any, wanted: Sequence[Value]) -> list[Value]:
     """Which of the `wanted` values a line without problems can yield."""
     found = range_of(knob, entry)
-    if isinstance(found, CategoricalDistribution):
-        return [value for value in wanted if value in found.choices]
-    assert isinstance(found, IntDistribution | FloatDistribution)
-    return [value for value in wanted if not isinstance(value, str) and found.low <= value <= found.high]
+    return [value for value in wanted if can_yield(found, value)]
+
+
+def can_yield(distribution: BaseDistribution, value: Value) -> bool:
+    """Whether a range holds a value: between its ends, and on one of its steps if it has steps."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    if isinstance(value, str) or not distribution.low <= value <= distribution.high:
+        return False
+    step = distribution.step
+    return step is None or ((_exact(value) - _exact(distribution.low)) / _exact(step)).denominator == 1

@@ -12,13 +12,13 @@ from typing import Any
 
 import tomli_w
 
-from search_spaces.checks import meaning_problems, together_problems
+from search_spaces.checks import study_problems
 from search_spaces.knobs import knobs_of
 from search_spaces.overrides import Overridden
 from search_spaces.problems import Problem, StudyError, unknown_name
 from search_spaces.ranges import written_out
 from search_spaces.registry import CONFIGS
-from search_spaces.shapes import shape_problems
+from search_spaces.scales import scale_problems
 from search_spaces.study import Study
 
 
@@ -26,8 +26,9 @@ from search_spaces.study import Study
 class ReadStudy:
     """A study as it will be run.
 
-    `source` is the file byte for byte; `resolved` is TOML of what the command line made of it, with absolute paths
-    and every searched range written out.
+    `source` is the file byte for byte; `resolved` is TOML of what the command line made of it, with absolute paths,
+    every searched range written out and, as `study` too, without scales. `scales` are those that the file has, `scale`
+    is the one that was chosen.
     """
 
     study: Study
@@ -35,6 +36,8 @@ class ReadStudy:
     path: str
     source: bytes
     resolved: str
+    scale: str | None = None
+    scales: tuple[str, ...] = ()
 
 
 def read_study(
@@ -42,6 +45,8 @@ def read_study(
     *,
     corpus: Sequence[str] = (),
     trials: int | None = None,
+    seeds: int | None = None,
+    scale: str | None = None,
     workers: int | None = None,
     sets: Sequence[str] = (),
 ) -> ReadStudy:
@@ -51,6 +56,8 @@ def read_study(
         name_or_path: "demo", or a path: anything with a slash or the ending .toml.
         corpus: `SOURCE` (replaces the whole corpus) and `ROLE=SOURCE` options.
         trials: the total of the search.
+        seeds: how many seeds each arm and confirmed config has.
+        scale: the name of one of the file's scales, which goes over the file and under the other options.
         workers: the workers of each lane.
         sets: `knob=value` options; a knob that is set leaves the search.
 
@@ -62,22 +69,36 @@ def read_study(
     except OSError as error:
         raise StudyError([Problem(label, f"cannot be read: {error.strerror}")]) from None
     raw = _parse(source, label)
-    overridden = Overridden(raw, folder=Path(str(found)).resolve().parent)
+    # Nobody keeps a corpus beside the shipped studies: their paths start where the command is given.
+    overridden = Overridden(raw, folder=Path.cwd() if _is_shipped(name_or_path) else Path(str(found)).resolve().parent)
+    under_scales = scale_problems(overridden.raw)
+    overridden.set_scale(scale)
     overridden.set_corpus(corpus, Path.cwd())
     overridden.set_trials(trials)
+    overridden.set_seeds(seeds)
     overridden.set_workers(workers)
     overridden.set_knobs(sets)
-    problems = overridden.problems + [overridden.place(problem, label) for problem in _problems(overridden.raw)]
+    chosen = under_scales.get(scale or "", {})
+    problems = overridden.problems + [overridden.place(one, label, chosen) for one in study_problems(overridden.raw)]
+    problems += [one.at(f"{label}: ") for under in under_scales.values() for one in under.values()]
     if problems:
-        raise StudyError(problems)
+        raise StudyError(dict.fromkeys(problems))
     study, resolved = _settle(overridden.raw)
-    return ReadStudy(study=study, name=Path(found.name).stem, path=str(found), source=source, resolved=resolved)
+    return ReadStudy(
+        study=study,
+        name=Path(found.name).stem,
+        path=str(found),
+        source=source,
+        resolved=resolved,
+        scale=scale,
+        scales=tuple(raw.get("scale", {})),
+    )
 
 
 def parse_study(source: bytes, *, label: str) -> Study:
     """A study from a file's bytes, where the file is not on this machine (a run's resolved.toml); errors as above."""
     raw = _parse(source, label)
-    problems = _problems(raw)
+    problems = study_problems(raw)
     if problems:
         raise StudyError(problem.at(f"{label}: ") for problem in problems)
     return _settle(raw)[0]
@@ -92,9 +113,13 @@ def _shelf() -> Traversable:
     return importlib.resources.files("search_spaces") / "studies"
 
 
+def _is_shipped(name_or_path: str) -> bool:
+    return name_or_path in shipped_studies()
+
+
 def _find(name_or_path: str) -> Path | Traversable:
     is_path = name_or_path.endswith(".toml") or os.sep in name_or_path
-    if not is_path and name_or_path in shipped_studies():
+    if _is_shipped(name_or_path):
         return _shelf() / f"{name_or_path}.toml"
     path = Path(name_or_path).expanduser()
     if not is_path and not path.is_file():
@@ -125,32 +150,15 @@ def _parse(source: bytes, label: str) -> dict[str, Any]:
         raise StudyError([Problem(place, f"not TOML: {found['what']}")]) from None
 
 
-def _problems(raw: Mapping[str, Any]) -> list[Problem]:
-    """Shape and meaning, each sentence once, in the order of the study's keys."""
-    found = [*shape_problems(raw), *meaning_problems(raw)] or together_problems(raw)
-    problems = list(dict.fromkeys(map(_hashable, found)))
-    keys = list(raw)
-
-    def position(problem: Problem) -> int:
-        key = re.split(r"[.\[]", problem.place, maxsplit=1)[0]
-        return keys.index(key) if key in keys else len(keys)
-
-    return sorted(problems, key=position)
-
-
-def _hashable(problem: Problem) -> Problem:
-    """The problem with its value as text, where the value is a list or table."""
-    value = problem.value if isinstance(problem.value, bool | int | float | str | None) else str(problem.value)
-    return Problem(problem.place, problem.rule, value, problem.choices, problem.nearest)
-
-
 def _settle(raw: Mapping[str, Any]) -> tuple[Study, str]:
-    """A study without problems, its searched ranges written out, and the TOML that says the same."""
-    settled = dict(raw)
+    """A study without problems and scales, its searched ranges written out, and the TOML that says the same."""
+    settled = {key: value for key, value in raw.items() if key != "scale"}
     if "search" in settled:
         knobs = knobs_of(CONFIGS[settled["trainable"]])
         space = {name: written_out(knobs[name], entry) for name, entry in settled["search"]["space"].items()}
         settled["search"] = {**settled["search"], "space": space}
     study = Study.model_validate(settled, by_alias=True, by_name=False)
-    full = study.model_dump(mode="json", by_alias=True, exclude_none=True)
+    full = study.model_dump(mode="json", by_alias=True, exclude={"scale"}, exclude_none=True)
+    for role, sources in full["corpus"].items():  # a source of which all is taken is a text, as a person writes it
+        full["corpus"][role] = [each if each["where"] else each["source"] for each in sources]
     return study, tomli_w.dumps(full)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -10,18 +11,51 @@ from pydantic_core import ErrorDetails
 from search_spaces.knobs import knobs_of, shown
 from search_spaces.problems import Problem, nearest_name, unknown_name
 from search_spaces.registry import CONFIGS
-from search_spaces.study import Arm, Confirm, Objective, Resources, Search, Study
+from search_spaces.study import (
+    TABLE,
+    TEXT,
+    Arm,
+    Confirm,
+    Objective,
+    OtherRun,
+    Resources,
+    Scale,
+    Search,
+    Source,
+    Study,
+)
+from search_spaces.table import Cell, Published, Table
 
-# Which model stands where; list positions are left out of the path.
-LEVELS: Mapping[tuple[str, ...], type[BaseModel]] = {
-    (): Study,
-    ("objective",): Objective,
-    ("search",): Search,
-    ("confirm",): Confirm,
-    ("arm",): Arm,
-    ("resources",): Resources,
-}
+Loc = tuple[int | str, ...]
+ANY = "*"  # a name that the study chooses
+
+
+@dataclass(frozen=True)
+class Level:
+    """A table of a study file: its path without list positions, the model of its keys, and how a message calls it."""
+
+    path: tuple[str, ...]
+    model: type[BaseModel]
+    called: str
+
+
+LEVELS = (
+    Level((), Study, "a study"),
+    Level(("objective",), Objective, "[objective]"),
+    Level(("search",), Search, "[search]"),
+    Level(("confirm",), Confirm, "[confirm]"),
+    Level(("arm",), Arm, "[arm]"),
+    Level(("resources",), Resources, "[resources]"),
+    Level(("table",), Table, "[table]"),
+    Level(("table", "cell"), Cell, "[[table.cell]]"),
+    Level(("table", "cell", "published"), Published, "a published figure"),
+    Level(("arm", "init_from"), OtherRun, "init_from"),
+    Level(("corpus", ANY), Source, "a source"),
+    Level(("scale", ANY, "corpus", ANY), Source, "a source"),
+    Level(("scale", ANY), Scale, "a scale"),
+)
 OBJECTIVE_LINE = 'objective = [{ metric = "eer", goal = "minimize" }]'
+RUN_LINE = '{ run = "runs/…", arm = "paper" }'
 WORDS: Mapping[str, str] = {
     "string_type": "must be a string",
     "int_type": "must be an integer",
@@ -52,7 +86,7 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> Problem:
-    loc = details["loc"]
+    loc = _as_written(raw, details["loc"])
     place, value, kind = place_of(loc), details["input"], details["type"]
     names = tuple(part for part in loc if isinstance(part, str))
     if kind == "extra_forbidden":
@@ -69,7 +103,25 @@ def _problem(raw: Mapping[str, Any], details: ErrorDetails) -> Problem:
     )
 
 
-def place_of(loc: tuple[int | str, ...]) -> str:
+def _as_written(raw: Any, loc: Loc) -> Loc:
+    """The path in the file: there a source may be a text instead of a table, and stand alone instead of in a list."""
+    path: list[int | str] = []
+    for part in loc:
+        if part in (TEXT, TABLE) and path[-1:] == ["init_from"]:
+            continue  # not a key, but which form of init_from was meant
+        if part == "source" and isinstance(raw, str):
+            break
+        if isinstance(part, str):
+            raw = raw.get(part) if isinstance(raw, Mapping) else None
+        elif isinstance(raw, list):
+            raw = raw[part]
+        elif not isinstance(raw, str | Mapping):
+            continue
+        path.append(part)  # of one source that is no list too: it is the first
+    return tuple(path)
+
+
+def place_of(loc: Loc) -> str:
     """A dotted path, list positions counted from 1 as people do: arm[2].name."""
     text = ""
     for part in loc:
@@ -89,17 +141,23 @@ def _rule(name: str, kind: str, details: ErrorDetails) -> str:
 
 
 def _special_rule(names: tuple[str, ...], value: object, kind: str) -> str | None:
-    """The mistakes that people make with TOML's brackets."""
+    """Mistakes with TOML's brackets, and where more than one form is right."""
     if names == ("objective",) and kind in ("tuple_type", "model_type"):
         return f"must be a list of one table, as {OBJECTIVE_LINE}, but got {shown(value)}"
     if names == ("objective",) and kind == "too_long":
         return "one objective in this version: one metric decides, the others are recorded beside it"
     if names == ("arm",) and kind == "tuple_type" and isinstance(value, Mapping):
         return "arms are a list: write [[arm]] with two brackets"
+    if names == ("scale",) or (names[:1] == ("scale",) and len(names) == 2 and kind == "model_type"):
+        return f"a scale is a table with a name: write [scale.NAME], but got {shown(value)}"
     if len(names) == 1 and kind in ("dict_type", "model_type") and isinstance(value, list):
         return f"there is one {names[0]}: write [{names[0]}] with one bracket"
-    if names[:1] == ("corpus",) and len(names) == 2 and kind == "tuple_type":
+    if names[-2:-1] == ("corpus",) and kind == "model_type":
         return f"must be a source or a list of sources, but got {shown(value)}"
+    if names == ("arm", "init_from") and kind == "model_type":
+        return f"must be the name of another arm or {RUN_LINE}, but got {shown(value)}"
+    if names == ("table", "cell") and kind == "tuple_type":
+        return "cells are a list: write [[table.cell]] with two brackets"
     return None
 
 
@@ -111,6 +169,14 @@ def _missing_rule(names: tuple[str, ...]) -> str:
         "corpus": '[corpus] with train = "synthetic"',
         "space": "[search.space] with a line for each searched knob",
         "trials": "trials = 12",
+        "top": "top = 3",
+        "source": 'source = "…"',
+        "run": RUN_LINE.removeprefix("{ ").removesuffix(" }"),
+        "caption": 'caption = "What is compared?"',
+        "baseline": 'baseline = "…", the row or column that the others are compared with',
+        "cell": '[[table.cell]] with row = "…", column = "…", arm = "…"',
+        "row": 'row = "…"',
+        "mean": "mean = 0.0",
     }
     return f"is missing: write {examples[names[-1]]}" if names[-1] in examples else "is missing"
 
@@ -118,17 +184,26 @@ def _missing_rule(names: tuple[str, ...]) -> str:
 def _unknown_key(raw: Mapping[str, Any], place: str, names: tuple[str, ...]) -> Problem:
     """An unknown key; where the key is a knob or belongs to another table, say where it goes."""
     above, name = names[:-1], names[-1]
-    choices = keys_of(LEVELS[above])
+    level = next(each for each in LEVELS if _is_under(above, each.path))
+    choices = keys_of(level.model)
     trainable = raw.get("trainable")
     knobs = knobs_of(CONFIGS[trainable]) if isinstance(trainable, str) and trainable in CONFIGS else {}
-    table = f"[{above[0]}]" if above else "a study"
-    rule = f"{table} has no such key"
-    if name in knobs:
-        to = "[search.space]" if above == ("search",) else "the arm's config" if above == ("arm",) else "[config]"
+    rule = f"{level.called} has no such key"
+    if level.model is Source:
+        rule += "; a condition on a column goes into where = { … }"
+    elif name in knobs:
+        homes: Mapping[tuple[str, ...], str] = {("search",): "[search.space]", ("arm",): "the arm's config"}
+        to = homes.get(above, f"[{'.'.join(above)}.config]" if level.model is Scale else "[config]")
         return Problem(place, f"{rule}; {name!r} is a knob and goes into {to}", name)
-    home = next((other for other, model in LEVELS.items() if other != above and name in keys_of(model)), None)
     nearest = nearest_name(name, choices)
-    if home is not None and nearest is None:
-        to = f"[{home[0]}]" if home else "the top of the file, above the first [table]"
-        return Problem(place, f"{rule}; it goes into {to}" if home else f"{rule}; it goes to {to}", name)
+    if nearest is None and level.model is Scale and name in keys_of(Resources):
+        return Problem(place, f"{rule}; it goes into [{'.'.join(above)}.resources]", name)
+    home = next((each for each in LEVELS if each is not level and name in keys_of(each.model)), None)
+    if nearest is None and home is not None and len(home.path) < 2 and len(above) < 2:
+        to = f"into {home.called}" if home.path else "to the top of the file, above the first [table]"
+        return Problem(place, f"{rule}; it goes {to}", name)
     return unknown_name(place, rule, name, choices)
+
+
+def _is_under(names: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    return len(names) == len(path) and all(want in (ANY, name) for name, want in zip(names, path, strict=True))

@@ -8,22 +8,17 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from search_spaces.knobs import Knob, Value, active_names, knobs_of
 from search_spaces.problems import Problem, StudyError
 from search_spaces.ranges import range_of
 from search_spaces.registry import CONFIGS, Config, build_config
+from search_spaces.table import Count, Table, Text
 
-__all__ = ["Arm", "Objective", "Problem", "Resources", "Search", "Study", "StudyError", "Suggesting"]
-
-Text = Annotated[str, Field(strict=True, min_length=1)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Sources = Annotated[
-    tuple[Text, ...], Field(min_length=1), BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
-]
 ROLES = ("train", "dev", "test", "trials", "noise", "rooms", "teacher", "finetune")
 BASELINE = "paper"
+TEXT, TABLE = "a text", "a table"  # the two forms of `init_from`
 
 
 class Suggesting(Protocol):
@@ -50,13 +45,52 @@ class Objective(BaseModel):
     goal: Literal["minimize", "maximize"]
 
 
+class Source(BaseModel):
+    """Where utterances come from, and which of them: `where` holds conditions on the source's columns.
+
+    A condition is a value (equal to it), a list (one of them) or { min, max } (numbers between, ends included).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Text
+    where: dict[str, Any] = {}
+
+
+def _as_sources(value: Any) -> Any:
+    """A source, or a list of them, each a text or a table, as a list of tables."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    return [{"source": entry} if isinstance(entry, str) else entry for entry in entries]
+
+
+Sources = Annotated[tuple[Source, ...], Field(min_length=1), BeforeValidator(_as_sources)]
+
+
+class OtherRun(BaseModel):
+    """Weights of another run: of an arm, seed by seed, or of one trial for all seeds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: Text
+    arm: Text | None = None
+    trial: Text | None = None
+
+
+# A text names an arm, whatever else stands there must be a table: so that a mistake is said of the one that was meant.
+Initial = Annotated[
+    Annotated[Text, Tag(TEXT)] | Annotated[OtherRun, Tag(TABLE)],
+    Discriminator(lambda value: TEXT if isinstance(value, str) else TABLE),
+]
+
+
 class Arm(BaseModel):
-    """A named config, run over all seeds."""
+    """A named config, run over all seeds. `init_from` names whose weights it starts from: another arm's or run's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Text
     config: dict[str, Any] = {}
+    init_from: Initial | None = None
 
 
 class Search(BaseModel):
@@ -73,11 +107,23 @@ class Search(BaseModel):
 
 
 class Confirm(BaseModel):
-    """The best configs of the search, over all seeds."""
+    """The `top` best configs of the search, over all seeds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     top: Count
+
+
+class Scale(BaseModel):
+    """What `--scale NAME` puts over a study: [corpus] whole, the others value by value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corpus: dict[str, Sources] | None = None
+    config: dict[str, Any] = {}
+    resources: dict[str, Any] = {}
+    seeds: Count | None = None
+    trials: Count | None = None
 
 
 class Resources(BaseModel):
@@ -92,7 +138,10 @@ class Resources(BaseModel):
 
 
 class Study(BaseModel):
-    """A study file. `arms` is `[[arm]]` in the file; the arm "paper", the baseline, is always there and not listed."""
+    """A study file. `arms` is `[[arm]]` in the file; the arm "paper", the baseline, is always there and not listed.
+
+    A study that was read is what is run: its `scale` is empty, as the chosen one is in the other values already.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
@@ -106,8 +155,9 @@ class Study(BaseModel):
     search: Search | None = None
     confirm: Confirm | None = None
     arms: Annotated[tuple[Arm, ...], Field(alias="arm")] = ()
-    table: dict[str, Any] | None = None
-    scale: dict[str, dict[str, Any]] | None = None
+    comparison: Literal["paired", "welch"] = "paired"
+    table: Table | None = None
+    scale: dict[str, Scale] = {}
     resources: Resources = Resources()
 
     def knobs(self) -> dict[str, Knob]:

@@ -73,9 +73,9 @@ def test_platform_is_the_standard_librarys() -> None:
     assert str(ROOT) not in done.stdout.replace(sys.prefix, "")
 
 
-@pytest.mark.parametrize("command", ["check demo", "knobs", "show {run}", "report {run}", "logs {run}"])
+@pytest.mark.parametrize("command", ["check demo", "knobs", "show {run}", "table {run}", "report {run}", "logs {run}"])
 def test_light_commands_import_neither_torch_nor_ray(command: str, tmp_path: Path) -> None:
-    """`check`, `knobs`, `show`, `report` and `logs` answer without torch and Ray."""
+    """`check`, `knobs`, `show`, `table`, `report` and `logs` answer without torch and Ray."""
     if "{run}" in command:
         shutil.copytree(ROOT / "tests" / "reports" / "data" / "run_v1", tmp_path / "run")
         command = command.format(run=tmp_path / "run")

@@ -1,8 +1,8 @@
 """A trial's checkpoints: one file an epoch, named by attempt and epoch, the last two kept.
 
 A checkpoint holds the whole state of a trial at the border of an epoch and the metric rows of all its epochs, so that
-a driver that lost rows gets them again. Files are read with `weights_only=True`: a run directory from elsewhere cannot
-run code here.
+a driver that lost rows gets them again. Another trial may start from its weights. Files are read with
+`weights_only=True`: a run directory from elsewhere cannot run code here.
 """
 
 import io
@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor, nn
 
 NAME = re.compile(r"a(?P<attempt>\d{3,})-e(?P<epoch>\d{5,})\.pt")
 NUM_KEPT = 2
+NUM_NAMED = 3  # parameters named in a message
 
 State = dict[str, Any]  # of module, optimizer and scheduler
 History = list[dict[str, Any]]  # a row an epoch, from epoch 0
+
+
+class InitialError(ValueError):
+    """The weights that a trial should start from are not there, or are those of another net."""
 
 
 class Store(Protocol):
@@ -90,6 +96,35 @@ class Checkpoints:
     def _newest_first(self) -> list[tuple[int, int, str]]:
         matches = [match for name in self.store.names(self.folder) if (match := NAME.fullmatch(name))]
         return sorted(((int(m["epoch"]), int(m["attempt"]), m.string) for m in matches), reverse=True)
+
+
+def folder_of(trial_id: str) -> str:
+    """Where a trial's checkpoints lie in its run."""
+    return f"checkpoints/{trial_id}"
+
+
+def weights_of(store: Store, trial_id: str) -> State:
+    """The state of a finished trial after its last epoch; raises InitialError if the store holds none of its."""
+    found = Checkpoints(store, folder_of(trial_id), attempt=1).load_newest()
+    if found is None:
+        raise InitialError(f"the weights to start from are missing: trial {trial_id} has no readable checkpoint")
+    return found[1]
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load all parameters and buffers; raises InitialError, naming the first that do not fit, and then loads none."""
+    own = module.state_dict()
+    faults = [f"{name} is missing" for name in own if name not in weights]
+    faults += [f"{name} is unknown" for name in weights if name not in own]
+    faults += [
+        f"{name} has shape {tuple(weights[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    if faults:
+        more = f", and {len(faults) - NUM_NAMED} more" if len(faults) > NUM_NAMED else ""
+        raise InitialError(f"the weights to start from do not fit: {', '.join(faults[:NUM_NAMED])}{more}")
+    module.load_state_dict(dict(weights))
 
 
 def _unpacked(data: bytes) -> tuple[int, State, History]:

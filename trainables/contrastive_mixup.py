@@ -4,10 +4,13 @@ A batch is S speakers x U utterances; the last utterance of a speaker is the que
 his prototype. With several workers each reads its own share of the speakers, and the queries of their partners too:
 mixing is local, and the result does not depend on the number of workers.
 
-Letters: S speakers, U utterances, N dev utterances, P dev trials, C crops, D embedding, B batch, T samples.
+Letters: S speakers, U utterances; of dev or test: N utterances, P trial pairs, C crops; D embedding, B batch, T
+samples.
 """
 
-from collections.abc import Iterator
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +33,9 @@ from trainables.verifier import Crops, Verifier
 SMALLEST_SCALE = 1e-6
 # Fixed: then a crop's embedding depends neither on the number of workers nor on what else is evaluated.
 CROPS_AT_ONCE = 32
+# Bounds the memory of embeddings; a multiple of CROPS_AT_ONCE.
+CROPS_GATHERED = 8192
+STAND_IN_SPEAKERS = 8
 
 
 class ContrastiveMixupTask:
@@ -41,9 +47,8 @@ class ContrastiveMixupTask:
         config: ContrastiveMixup,
         module: Verifier,
         plan: BatchPlan,
-        pairs: TrialPairs,
-        eval_crops: EvalCrops,
-        audio: tuple[AudioCache, AudioCache],
+        pairs: Mapping[str, TrialPairs],
+        audio: Mapping[str, AudioCache],
         device: torch.device,
         rank: int,
         size: int,
@@ -54,14 +59,14 @@ class ContrastiveMixupTask:
         self._verifier = module
         self._plan = plan
         self._pairs = pairs
-        self._eval_crops = eval_crops
-        self._train_audio, self._dev_audio = audio
+        self._audio = audio
         self._device = device
         self._rank, self._size = rank, size
         self._share = share_of(config.batch_speakers, rank=rank, size=size)
         self._crop_samples = _samples(config.crop_s, config)
         self._eval_crop_samples = _samples(config.eval_crop_s, config)
-        self._scores_P: NDArray[np.float32] | None = None
+        self._dev_crops = self._plan_crops("dev")
+        self._scores: dict[str, NDArray[np.float32]] = {}
 
     def optimizer(self) -> tuple[torch.optim.Optimizer, LRScheduler]:
         """Adam; the learning rate is multiplied by `lr_decay` every `lr_decay_epochs` epochs."""
@@ -81,30 +86,59 @@ class ContrastiveMixupTask:
 
     def evaluate(self) -> dict[str, float]:
         """EER and minDCF (target prior 0.05) on the dev trials; NaN both when an embedding is not finite."""
-        vectors_ND = self._utterance_vectors()
-        left_P, right_P = (
-            torch.from_numpy(rows).long().to(self._device) for rows in (self._pairs.left, self._pairs.right)
-        )
-        self._scores_P = score_pairs(vectors_ND=vectors_ND, left_P=left_P, right_P=right_P)
-        if not np.isfinite(self._scores_P).all():
-            return {"eer": float("nan"), "min_dcf": float("nan")}
-        labels_P = self._pairs.label
-        return {
-            "eer": equal_error_rate(scores=self._scores_P, labels=labels_P),
-            "min_dcf": minimum_detection_cost(scores=self._scores_P, labels=labels_P),
-        }
+        self._scores = {}
+        return self._score("dev", self._dev_crops)
+
+    def test(self) -> dict[str, float]:
+        """The metrics of `evaluate` on the test trials."""
+        return self._score("test", self._plan_crops("test"))
 
     def scores(self) -> pa.Table:
-        """The dev trials and their scores by the last `evaluate`."""
-        assert self._scores_P is not None, "evaluate() comes before scores()"
-        return scores_table(
-            split="dev",
-            utterances_N=self._dev_audio.corpus.table["utterance"].to_pylist(),
-            left_P=self._pairs.left,
-            right_P=self._pairs.right,
-            label_P=self._pairs.label,
-            score_P=self._scores_P,
+        """The dev trials and their scores by the last `evaluate`, then those of test if `test` came after it."""
+        assert self._scores, "evaluate() comes before scores()"
+        return pa.concat_tables(
+            scores_table(
+                split=split,
+                utterances_N=self._audio[split].corpus.table["utterance"].to_pylist(),
+                left_P=self._pairs[split].left,
+                right_P=self._pairs[split].right,
+                label_P=self._pairs[split].label,
+                score_P=scores_P,
+            )
+            for split, scores_P in self._scores.items()
         )
+
+    def _plan_crops(self, split: str) -> EvalCrops:
+        """The crops of all utterances of a split that are compared."""
+        pairs = self._pairs[split]
+        return plan_crops(
+            num_samples_N=self._audio[split].corpus.table["num_samples"].to_pylist(),
+            rows=np.unique(np.concatenate([pairs.left, pairs.right])),
+            crop_samples=self._eval_crop_samples,
+            num_crops=self._config.eval_crops,
+        )
+
+    def _score(self, split: str, crops: EvalCrops) -> dict[str, float]:
+        """Score a split's trials, keep the scores, return the metrics."""
+        pairs = self._pairs[split]
+        was_training = self.module.training
+        self.module.eval()
+        with torch.no_grad():
+            vectors_ND = mean_unit_vectors(
+                embeddings=self._embedded(self._audio[split], crops),
+                utterance_C=torch.from_numpy(crops.utterance_C).to(self._device),
+                num_utterances=len(self._audio[split].corpus),
+            )
+        self.module.train(was_training)
+        left_P, right_P = (torch.from_numpy(rows).long().to(self._device) for rows in (pairs.left, pairs.right))
+        scores_P = score_pairs(vectors_ND=vectors_ND, left_P=left_P, right_P=right_P)
+        self._scores[split] = scores_P
+        if not np.isfinite(scores_P).all():
+            return {"eer": float("nan"), "min_dcf": float("nan")}
+        return {
+            "eer": equal_error_rate(scores=scores_P, labels=pairs.label),
+            "min_dcf": minimum_detection_cost(scores=scores_P, labels=pairs.label),
+        }
 
     def _read(self, batch: Batch) -> Crops:
         share = self._share
@@ -121,35 +155,25 @@ class ContrastiveMixupTask:
 
     def _crops(self, rows: NDArray[np.int64], starts: NDArray[np.float64]) -> Tensor:
         """Training crops, int16 (*, T) for rows and start fractions of shape (*)."""
-        return self._on_device(_read_crops(self._train_audio, rows, starts, self._crop_samples))
+        return self._on_device(_read_crops(self._audio["train"], rows, starts, self._crop_samples))
 
     def _on_device(self, x: Tensor) -> Tensor:
         """A copy that a GPU makes while the CPU goes on reading, which needs pinned memory."""
         return x.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else x.to(self._device)
 
-    @torch.no_grad()
-    def _utterance_vectors(self) -> Tensor:
-        """The mean unit vector of every dev utterance, (N, D), the same on every worker."""
-        crops = self._eval_crops
-        chunks = range(0, len(crops), CROPS_AT_ONCE)
-        embeddings_CD = torch.zeros(
-            len(crops), self._config.embedding_size, device=self._device, dtype=self._verifier.scale.dtype
-        )
-        was_training = self.module.training
-        self.module.eval()
-        # Whole chunks are shared over the workers, so that each is embedded in the same company whatever their number.
-        for first in chunks[self._rank :: self._size]:
-            rows = slice(first, first + CROPS_AT_ONCE)
-            samples_BT = _read_crops(
-                self._dev_audio, crops.utterance_C[rows], crops.start_C[rows], self._eval_crop_samples
+    def _embedded(self, audio: AudioCache, crops: EvalCrops) -> Iterator[Tensor]:
+        """The embeddings of all crops, (*, D), piece by piece, the same on every worker."""
+        for first in range(0, len(crops), CROPS_GATHERED):
+            after = min(first + CROPS_GATHERED, len(crops))
+            embeddings_BD = torch.zeros(
+                after - first, self._config.embedding_size, device=self._device, dtype=self._verifier.scale.dtype
             )
-            embeddings_CD[rows] = self._verifier.embed(self._on_device(samples_BT))
-        self.module.train(was_training)
-        return mean_unit_vectors(
-            embeddings_CD=all_sum(embeddings_CD),
-            utterance_C=torch.from_numpy(crops.utterance_C).to(self._device),
-            num_utterances=len(self._dev_audio.corpus),
-        )
+            # Whole chunks are shared over the workers: each is embedded in the same company whatever their number.
+            for start in range(first, after, CROPS_AT_ONCE)[self._rank :: self._size]:
+                rows = slice(start, min(start + CROPS_AT_ONCE, after))
+                samples_BT = _read_crops(audio, crops.utterance_C[rows], crops.start_C[rows], self._eval_crop_samples)
+                embeddings_BD[start - first : rows.stop - first] = self._verifier.embed(self._on_device(samples_BT))
+            yield all_sum(embeddings_BD)
 
 
 def build(
@@ -157,12 +181,12 @@ def build(
     *,
     seed: int,
     splits: Splits,
-    audio: tuple[AudioCache, AudioCache],
+    audio: Mapping[str, AudioCache],
     device: torch.device,
     rank: int,
     size: int,
 ) -> Task:
-    """A trial's task on worker `rank` of `size`; `audio` are the caches of splits.train and splits.dev.
+    """A trial's task on worker `rank` of `size`; `audio` are the caches of the splits, by name.
 
     The seed alone draws the initial weights, the utterance subset, and every epoch's batches, crops and λ.
 
@@ -191,23 +215,40 @@ def build(
             embedding_size=config.embedding_size,
             precision=config.precision,
         )
-    pairs = trial_pairs(splits.dev)
+    pairs = {"dev": trial_pairs(splits.dev)}
+    if splits.trials is not None:
+        pairs["test"] = splits.trials
     return ContrastiveMixupTask(
         config=config,
         module=module.to(device),
         plan=plan,
         pairs=pairs,
-        eval_crops=plan_crops(
-            num_samples_N=splits.dev.table["num_samples"].to_pylist(),
-            rows=np.unique(np.concatenate([pairs.left, pairs.right])),
-            crop_samples=_samples(config.eval_crop_s, config),
-            num_crops=config.eval_crops,
-        ),
         audio=audio,
         device=device,
         rank=rank,
         size=size,
     )
+
+
+def stand_in(config: ContrastiveMixup) -> tuple[ContrastiveMixup, str, float]:
+    """What to measure a step on: the same net and crops, few speakers, and voices for them.
+
+    The third value is the share of a full step's utterances that it has.
+    """
+    few = min(config.batch_speakers, STAND_IN_SPEAKERS)
+    seconds = math.ceil(max(config.crop_s, config.eval_crop_s)) + 1
+    voices = (
+        f"synthetic?speakers={few}&utterances={config.batch_utterances}&dev_speakers=2&dev_utterances=2"
+        f"&test_speakers=0&seconds={seconds}"
+    )
+    small = dataclasses.replace(config, batch_speakers=few, train_utterances=0)
+    return small, voices, few / config.batch_speakers
+
+
+def steps_of_epoch(config: ContrastiveMixup, counts: Sequence[int]) -> int:
+    """About how many batches an epoch has, for speakers with so many utterances each."""
+    used = [min(count, config.train_utterances or count) for count in counts]
+    return sum(count // config.batch_utterances for count in used) // config.batch_speakers
 
 
 def _samples(seconds: float, config: ContrastiveMixup) -> int:

@@ -1,8 +1,9 @@
-"""Collectives that carry gradients; with one process, or none initialised, each of them is the identity.
+"""Collectives, most of which carry gradients; with one process, or none initialised, each is the identity.
 
-The convention: every rank computes the same global loss from gathered rows, the backward of a collective sums the
-gradient over the ranks, and DDP averages the parameters' gradients over the ranks. The sum counts the loss once a rank,
-the average divides by the ranks: what remains is the gradient of the global loss, as if one process had all the rows.
+The convention for gradients: every rank computes the same global loss from gathered rows, the backward of a collective
+sums the gradient over the ranks, and DDP averages the parameters' gradients over the ranks. The sum counts the loss
+once a rank, the average divides by the ranks: what remains is the gradient of the global loss, as if one process had
+all the rows.
 (`torch.distributed.nn.functional` did this; it is deprecated, and wants equal shares on all ranks.)
 
 Shape suffixes: B this rank's rows, G the rows of all ranks.
@@ -10,11 +11,14 @@ Shape suffixes: B this rank's rows, G the rows of all ranks.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
+
+T = TypeVar("T")
 
 
 def world() -> tuple[int, int]:
@@ -22,6 +26,15 @@ def world() -> tuple[int, int]:
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+def from_rank_0(make: Callable[[], T]) -> T:
+    """What rank 0 makes, on every rank; it must be picklable."""
+    rank, size = world()
+    made = [make() if rank == 0 else None]
+    if size > 1:
+        dist.broadcast_object_list(made, src=0)
+    return cast(T, made[0])
 
 
 def gather_rows(x: Tensor) -> Tensor:

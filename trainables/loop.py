@@ -1,8 +1,9 @@
 """The training loop of every trainable: epochs, evaluations, checkpoints, reports. It knows no Ray and no method.
 
-Epoch 0 is the untrained net, evaluated. Every epoch draws from its own streams of (seed, epoch) and ends with a
-checkpoint, so a trial that was killed and resumed equals an uninterrupted one bit for bit on the CPU. With several
-workers rank 0 alone decides, saves and reports, and all ranks leave at the same step.
+Epoch 0 is the untrained net, or the weights that the trial starts from, evaluated. The test set is scored after the
+last epoch, if at all. Every epoch draws from its own streams of (seed, epoch) and ends with a checkpoint, so a trial
+that was killed and resumed equals an uninterrupted one bit for bit on the CPU. With several workers rank 0 alone
+decides, saves and reports, and all ranks leave at the same step.
 """
 
 import math
@@ -14,20 +15,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from trainables.checkpoints import Checkpoints, History, State
-from trainables.distributed import world
+from trainables.checkpoints import Checkpoints, History, InitialError, State, load_weights
+from trainables.distributed import from_rank_0, world
 from trainables.task import Corrected, Task
 
 COMPLETE, STOPPED = "complete", "stopped"
 
 
 class Diverged(Exception):
-    """A loss or a dev metric is no longer finite: the config does not train."""
+    """A loss or a metric is no longer finite: the config does not train."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,21 @@ def fit(
     rank: int,
     threads: int,
     after_epoch: Callable[[], object] = lambda: None,
+    score_test: bool = False,
+    initial: Callable[[], State] | None = None,
 ) -> str:
     """Train one trial from its newest checkpoint, or from nothing, to its last epoch; "complete" or "stopped".
 
     Rows {"epoch", "metrics", "duration_s", "resent"} go to `report` for every epoch after `seen` (-1: none), first
     those of the checkpoint's history with `resent` true. The last row has "scores" too, what `write_scores` returned,
-    and is reported even if it was seen: whoever lost the scores asks again. On rank 0 `stopped` is asked before every
-    step.
+    and with `score_test` "test": {"metrics", "scored": rows of the test set}; it is reported even if it was seen:
+    whoever lost the scores asks again. On rank 0 `stopped` is asked before every step.
 
-    Raises Diverged when the loss or a metric is not finite.
+    `initial`, asked on rank 0, gives the state whose weights a trial without a checkpoint starts from; optimizer and
+    schedule start anew.
+
+    Raises Diverged when the loss or a metric is not finite, InitialError when the weights to start from are missing or
+    do not fit; each of them on all ranks.
     """
     reset_process(seed=seed, threads=threads)
     task = build_task()
@@ -68,6 +76,8 @@ def fit(
     history = _restore(
         checkpoints, module=task.module, optimizer=optimizer, scheduler=scheduler, device=device, rank=rank
     )
+    if initial is not None and not history:
+        _start_from(initial, task.module)
     model = wrap(task.module)
 
     def is_stopped() -> bool:
@@ -81,8 +91,15 @@ def fit(
             stop = directive.stop
         return bool(_from_rank_0(int(stop), device=device))
 
-    def with_scores(row: dict[str, Any]) -> dict[str, Any]:
-        return {**row, "scores": write_scores(task.scores())} if rank == 0 else row
+    def report_last(row: dict[str, Any], *, resent: bool) -> None:
+        if score_test:
+            row = _with_test(row, task=task, optimizer=optimizer, rank=rank)
+        if rank == 0:
+            scores = task.scores()
+            row = {**row, "scores": write_scores(scores)}
+            if score_test:
+                row["test"]["scored"] = pc.sum(pc.equal(scores["split"], "test")).as_py()
+        is_stopped_by_report(row, resent=resent)
 
     done = len(history) - 1
     for row in history[:-1] if done == task.epochs else history:
@@ -91,7 +108,7 @@ def fit(
     if done == task.epochs:
         # The training is done, but its scores or the last report may have been lost: one evaluation gives them again.
         task.evaluate()
-        is_stopped_by_report(with_scores(history[-1]), resent=True)
+        report_last(history[-1], resent=True)
         return COMPLETE
 
     for epoch in range(done + 1, task.epochs + 1):
@@ -117,7 +134,7 @@ def fit(
             print(_line(row, epochs=task.epochs, optimizer=optimizer), flush=True)
         after_epoch()
         if epoch == task.epochs:
-            is_stopped_by_report(with_scores(row), resent=False)
+            report_last(row, resent=False)
         elif epoch > seen and is_stopped_by_report(row, resent=False):
             return STOPPED
     return COMPLETE
@@ -181,6 +198,22 @@ def _restore(
     return history
 
 
+def _start_from(initial: Callable[[], State], module: nn.Module) -> None:
+    """Load the weights that rank 0 gets, on every rank; raises InitialError on all of them or on none."""
+
+    def weights() -> dict[str, Tensor] | InitialError:
+        try:
+            found: dict[str, Tensor] = initial()["module"]
+            return found
+        except InitialError as error:
+            return error
+
+    found = from_rank_0(weights)
+    if isinstance(found, InitialError):
+        raise found
+    load_weights(module, found)
+
+
 def _train(
     model: nn.Module,
     *,
@@ -206,6 +239,18 @@ def _train(
     return math.fsum(losses) / len(losses)
 
 
+def _with_test(row: dict[str, Any], *, task: Task, optimizer: torch.optim.Optimizer, rank: int) -> dict[str, Any]:
+    """The last row with the metrics of the test set, its duration with the time that they took."""
+    began = time.perf_counter()
+    metrics = task.test()
+    for name, value in metrics.items():
+        _require_finite(f"test {name}", value, epoch=row["epoch"], optimizer=optimizer)
+    seconds = time.perf_counter() - began
+    if rank == 0:
+        print(f"test  {_in_words(metrics)}  {seconds:.1f} s", flush=True)
+    return {**row, "duration_s": row["duration_s"] + seconds, "test": {"metrics": metrics}}
+
+
 def _require_finite(name: str, value: float, *, epoch: int, optimizer: torch.optim.Optimizer) -> None:
     if not math.isfinite(value):
         group = optimizer.param_groups[0]
@@ -214,9 +259,12 @@ def _require_finite(name: str, value: float, *, epoch: int, optimizer: torch.opt
 
 
 def _line(row: Mapping[str, Any], *, epochs: int, optimizer: torch.optim.Optimizer) -> str:
-    metrics = "  ".join(f"{name} {value:.4f}" for name, value in row["metrics"].items())
     rate = optimizer.param_groups[0]["lr"]
-    return f"epoch {row['epoch']}/{epochs}  {metrics}  next lr {rate:.3g}  {row['duration_s']:.1f} s"
+    return f"epoch {row['epoch']}/{epochs}  {_in_words(row['metrics'])}  next lr {rate:.3g}  {row['duration_s']:.1f} s"
+
+
+def _in_words(metrics: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
 
 
 def _from_rank_0(value: int, *, device: torch.device) -> int:

@@ -1,4 +1,4 @@
-"""From crops to the scores of dev trials, and the Arrow object that keeps them.
+"""From crops to the scores of trials, and the Arrow object that keeps them.
 
 A pair's score is the mean cosine over all pairs of crops of the two utterances (the paper's evaluation, as the paper
 says it). The mean of all those cosines is exactly the dot product of the two mean unit vectors, so one vector an
@@ -8,7 +8,7 @@ Letters: N utterances, C crops of all of them, P trial pairs, D embedding.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,13 +69,21 @@ def plan_crops(
     return EvalCrops(utterance_C=np.concatenate(utterances), start_C=np.concatenate(starts))
 
 
-def mean_unit_vectors(*, embeddings_CD: Tensor, utterance_C: Tensor, num_utterances: int) -> Tensor:
+def mean_unit_vectors(*, embeddings: Iterable[Tensor], utterance_C: Tensor, num_utterances: int) -> Tensor:
     """The mean over an utterance's crops of its embeddings at length 1: (N, D), float64.
 
-    Utterances without crops have zeros; an embedding of length zero counts as zero.
+    The embeddings (C, D) come in consecutive pieces, so that those of a large test set need not be kept. Utterances
+    without crops have zeros; an embedding of length zero counts as zero.
     """
-    unit_CD = torch.nn.functional.normalize(embeddings_CD.double(), dim=1)
-    sums_ND = unit_CD.new_zeros(num_utterances, unit_CD.shape[1]).index_add_(0, utterance_C, unit_CD)
+    sums_ND = torch.zeros(0)
+    first = 0
+    for piece_BD in embeddings:
+        unit_BD = torch.nn.functional.normalize(piece_BD.double(), dim=1)
+        if first == 0:
+            sums_ND = unit_BD.new_zeros(num_utterances, unit_BD.shape[1])
+        sums_ND.index_add_(0, utterance_C[first : first + len(unit_BD)], unit_BD)
+        first += len(unit_BD)
+    assert first == len(utterance_C), f"{first} embeddings of {len(utterance_C)} crops"
     counts_N = torch.bincount(utterance_C, minlength=num_utterances).clamp(min=1)
     return sums_ND / counts_N.unsqueeze(1)
 

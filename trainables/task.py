@@ -31,8 +31,15 @@ class Task(Protocol):
         """The dev metrics of the module as it is now, the same on every worker. All workers must call it."""
         ...
 
+    def test(self) -> dict[str, float]:
+        """The metrics of the test set with the module as it is now, the same on every worker. All workers must call it.
+
+        Only to be called where the study has a test set.
+        """
+        ...
+
     def scores(self) -> pa.Table:
-        """What the last `evaluate` scored: split, left, right, label, score."""
+        """What the last `evaluate` scored, and `test` since then: split (dev or test), left, right, label, score."""
         ...
 
 

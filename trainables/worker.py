@@ -20,14 +20,15 @@ import ray.train.torch
 import torch.distributed as dist
 from torch import nn
 
-from trainables.checkpoints import Checkpoints
-from trainables.corpora.corpus import AudioCache
-from trainables.corpora.splits import Splits
+from trainables.checkpoints import Checkpoints, InitialError, folder_of, weights_of
+from trainables.corpora.splits import Splits, audio_caches
+from trainables.distributed import from_rank_0
 from trainables.log import captured_output
 from trainables.loop import COMPLETE, Directive, Diverged, fit
 from trainables.scores import score_writer
 
 LOST_PEER = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe", re.IGNORECASE)
+IN_WORDS = (Diverged, InitialError)  # a trial's own failures whose text says it all
 
 
 def serve(setup: dict[str, Any]) -> None:
@@ -43,7 +44,7 @@ def serve(setup: dict[str, Any]) -> None:
     desk = ray.get_actor(setup["desk"], namespace=setup["namespace"])
     try:
         splits: Splits = ray.get(setup["splits"])
-        audio = (AudioCache(splits.train), AudioCache(splits.dev))
+        audio = audio_caches(splits)
         build = importlib.import_module(f"trainables.{setup['trainable']}").build
     except Exception:
         ray.get(desk.lane_broken.remote(setup["lane"], traceback.format_exc(), True))
@@ -51,7 +52,7 @@ def serve(setup: dict[str, Any]) -> None:
     device = ray.train.torch.get_device()
     make_task = partial(build, splits=splits, audio=audio, device=device, rank=rank, size=size)
     while True:
-        job = _from_rank_0(lambda: ray.get(desk.take.remote(setup["lane"])), rank, size)
+        job = from_rank_0(lambda: ray.get(desk.take.remote(setup["lane"])))
         if job["kind"] == "close":
             return
         if job["kind"] == "trial":
@@ -65,13 +66,13 @@ def serve(setup: dict[str, Any]) -> None:
 def _serve_one(
     job: dict[str, Any], *, setup: dict[str, Any], desk: Any, make_task: Callable[..., Any], rank: int, size: int
 ) -> None:
-    trial_id, attempt, store = job["trial_id"], job["attempt"], setup["store"]
+    trial_id, attempt, store, init = job["trial_id"], job["attempt"], setup["store"], job["init"]
     failure = None
     with captured_output(store, f"logs/{trial_id}/a{attempt:03d}-{job['hand_out']}-r{rank}.log") as log:
         if rank == 0:
             facts = {"node": socket.gethostname(), "lane": setup["lane"], "pid": os.getpid()}
             ray.get(desk.took.remote(trial_id, facts))
-        checkpoints = Checkpoints(store, f"checkpoints/{trial_id}", attempt)
+        checkpoints = Checkpoints(store, folder_of(trial_id), attempt)
         try:
             asked = desk.stop_asked.remote(trial_id) if rank == 0 else None
 
@@ -91,6 +92,8 @@ def _serve_one(
                 rank=rank,
                 threads=setup["threads"],
                 after_epoch=log.flush,
+                score_test=job["score_test"],
+                initial=partial(weights_of, init["store"], init["trial_id"]) if init else None,
             )
             if asked is not None and ended == COMPLETE and ray.get(asked):
                 checkpoints.prune(job["config"].epochs)  # the driver has committed the last row
@@ -101,7 +104,7 @@ def _serve_one(
                 raise
             # A trial's own failure: said with its traceback, and the lane goes on.
             failure = {"error": _in_one_line(error), "traceback": traceback.format_exc()}
-            is_everywhere = isinstance(error, Diverged)  # judged from numbers that all ranks have alike
+            is_everywhere = isinstance(error, IN_WORDS)  # judged from what all ranks have alike
             if size > 1 and not is_everywhere:
                 # The other ranks may be waiting for this one in a collective: only a new group is sure to be in step.
                 ray.get(desk.finish.remote(setup["lane"], trial_id, failure))
@@ -116,14 +119,6 @@ def _wrap(module: nn.Module) -> nn.Module:
     return wrapped
 
 
-def _from_rank_0(make: Callable[[], Any], rank: int, size: int) -> Any:
-    """What rank 0 makes, on every rank."""
-    value = [make() if rank == 0 else None]
-    if size > 1:
-        dist.broadcast_object_list(value, src=0)
-    return value[0]
-
-
 def is_lost_peer(error: Exception) -> bool:
     """Whether an error only says that another worker of the lane is gone.
 
@@ -135,4 +130,4 @@ def is_lost_peer(error: Exception) -> bool:
 def _in_one_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     first = text[0] if text else ""
-    return first if isinstance(error, Diverged) else f"{type(error).__name__}: {first}"
+    return first if isinstance(error, IN_WORDS) else f"{type(error).__name__}: {first}"

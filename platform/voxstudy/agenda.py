@@ -1,67 +1,175 @@
-"""What a run does next: unfinished trials of a dead driver first, then the arms, then what Optuna asks for."""
+"""What a run does next: unfinished trials of a dead driver, then arms, what Optuna asks for, and confirmations.
+
+Arms and confirmed configs are *measured*: over the study's seeds, seed by seed, so that an interrupted study has whole
+pairs. The search has seeds of its own, and no sampler sees any of them.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
 
 from search_spaces.study import BASELINE, Study
+from voxstudy.initial import Init, InitialWeights
 from voxstudy.ledger import COMPLETE, FAILED, PRUNED, RUNNING, Ledger, Trial
 from voxstudy.sampler import Asker
 
 SEARCH_SEEDS = 1_000_000  # the search's seeds start here, far from the arms' 1..n: a search seed never enters a verdict
+ENDED = (COMPLETE, PRUNED, FAILED)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A config that the study measures over its seeds: an arm, or one that the search found."""
+
+    phase: str
+    arm: str | None
+    number: int | None  # of the search trial that a confirmation repeats
+    params: Mapping[str, Any]
+    config_id: str
 
 
 class Agenda:
     """Hands out trials in a fixed order and knows when the target is reached."""
 
-    def __init__(self, study: Study, ledger: Ledger):
+    def __init__(self, study: Study, ledger: Ledger, weights: InitialWeights):
         self._study = study
         self._ledger = ledger
-        search = [t for t in ledger.trials.values() if t.phase == "search"]
-        self._asker = Asker(study, sorted(search, key=lambda t: t.number or 0))
+        self._weights = weights
+        self._asker = Asker(study, sorted(self._searched(), key=lambda t: t.number or 0))
+        params: dict[str, dict[str, Any]] = {BASELINE: {}} | {arm.name: arm.config for arm in study.arms}
+        self._arms = [Measured("arm", name, None, params[name], weights.config_id(name)) for name in params]
+        self._confirmed: tuple[int, list[Measured]] | None = None  # computed at so many ended trials of the search
 
     def next_trial(self) -> Trial | None:
-        """The next trial to run, recorded and committed; None when everything was handed out."""
+        """The next trial to run, recorded and committed; None when there is none, or none yet (`is_waiting`)."""
         if self._ledger.orphans:
             return self._ledger.issue_again()
-        for arm, seed in self._arms_to_run():
-            params = {} if arm == BASELINE else next(dict(a.config) for a in self._study.arms if a.name == arm)
-            return self._ledger.issue(phase="arm", arm=arm, number=None, seed=seed, params=params)
-        if self._study.search is not None and self._asker.next_number < self._study.search.trials:
+        found = self._next_measured(self._arms)
+        if found is None and self._asker.next_number < self._search_trials:
             number, params = self._asker.ask()
             return self._ledger.issue(
                 phase="search", arm=None, number=number, seed=SEARCH_SEEDS + number, params=params
             )
-        return None
+        return found or self._next_measured(self._confirmations())
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether trials will follow that cannot be handed out yet: they wait for others to end."""
+        return not self.is_done and bool(self._ledger.in_state(RUNNING))
 
     def tell(self, trial: Trial) -> None:
-        """Pass the end of a trial on to Optuna; arms are none of its business."""
+        """Pass the end of a trial on to Optuna; arms and confirmations are none of its business."""
         if trial.phase == "search":
             self._asker.tell(trial)
 
     @property
     def target(self) -> int:
-        """How many trials the study asks for, over all starts of the run."""
-        arms = self._study.seeds * (1 + len(self._study.arms))
-        return arms + (self._study.search.trials if self._study.search is not None else 0)
+        """How many trials the study asks for, over all starts of the run; an estimate until the search has ended."""
+        return self._study.seeds * (len(self._arms) + self._num_confirmed) + self._search_trials
 
     @property
     def num_done(self) -> int:
         """How many of them have ended: complete, pruned or failed. Trials beyond a lowered total are not counted."""
-        ended = self._ledger.in_state(COMPLETE, PRUNED, FAILED)
-        arms = sum(t.phase == "arm" and t.seed <= self._study.seeds for t in ended)
-        total = self._study.search.trials if self._study.search is not None else 0
-        return arms + min(total, sum(t.phase == "search" for t in ended))
+        ended = {(t.config_id, t.seed) for t in self._ledger.in_state(*ENDED) if t.phase != "search"}
+        measured = (*self._arms, *self._confirmations())
+        wanted = {(config.config_id, seed) for config in measured for seed in self._seeds}
+        return len(wanted & ended) + min(self._search_trials, self._num_searched)
 
     @property
     def is_done(self) -> bool:
         """Whether the target is reached and nothing was left unfinished."""
-        return self.num_done >= self.target and not self._ledger.in_state(RUNNING)
+        return self._is_search_done and self.num_done >= self.target and not self._ledger.in_state(RUNNING)
 
     @property
     def num_orphans(self) -> int:
         """How many unfinished trials of a dead driver wait to go on."""
         return len(self._ledger.orphans)
 
-    def _arms_to_run(self) -> list[tuple[str, int]]:
-        """(arm, seed) pairs not issued yet, seed by seed, so that an interrupted study has whole pairs."""
-        issued = {(t.arm, t.seed) for t in self._ledger.trials.values() if t.phase == "arm"}
-        names = [BASELINE, *(arm.name for arm in self._study.arms)]
-        wanted = [(name, seed) for seed in range(1, self._study.seeds + 1) for name in names]
-        return [pair for pair in wanted if pair not in issued]
+    @property
+    def _seeds(self) -> range:
+        return range(1, self._study.seeds + 1)
+
+    @property
+    def _search_trials(self) -> int:
+        return self._study.search.trials if self._study.search is not None else 0
+
+    def _searched(self) -> list[Trial]:
+        return [t for t in self._ledger.trials.values() if t.phase == "search"]
+
+    @property
+    def _num_searched(self) -> int:
+        return sum(t.state in ENDED for t in self._searched())
+
+    @property
+    def _is_search_done(self) -> bool:
+        return self._num_searched >= self._search_trials and all(t.state != RUNNING for t in self._searched())
+
+    @property
+    def _num_confirmed(self) -> int:
+        if self._is_search_done or self._study.confirm is None:
+            return len(self._confirmations())
+        return min(self._study.confirm.top, self._search_trials)
+
+    def _confirmations(self) -> list[Measured]:
+        """The configs to confirm: none before the search has ended; then its best, and those of an earlier end."""
+        if self._study.confirm is None or not self._is_search_done:
+            return []
+        if self._confirmed is None or self._confirmed[0] != self._num_searched:
+            self._confirmed = (self._num_searched, self._chosen(self._study.confirm.top))
+        return self._confirmed[1]
+
+    def _chosen(self, top: int) -> list[Measured]:
+        """Configs in the order of their numbers; one that equals an arm is confirmed by that arm."""
+        by_config: dict[str, list[Trial]] = {}
+        for trial in sorted(self._searched(), key=lambda t: t.number or 0):
+            by_config.setdefault(trial.config_id, []).append(trial)
+        chosen = best_configs(self._study, by_config, top)
+        arms = {arm.config_id for arm in self._arms}
+        earlier = [t.config_id for t in self._ledger.trials.values() if t.phase == "confirm"]
+        kept = [key for key in dict.fromkeys([*earlier, *chosen]) if key not in arms]
+        first = [by_config[key][0] for key in kept]
+        return [Measured("confirm", None, t.number, t.params, t.config_id) for t in first]
+
+    def _next_measured(self, configs: list[Measured]) -> Trial | None:
+        """The first pair of seed and config that was not issued and need not wait."""
+        issued = {(t.config_id, t.seed): t for t in self._ledger.trials.values() if t.phase != "search"}
+        for seed in self._seeds:
+            for config in configs:
+                if (config.config_id, seed) in issued:
+                    continue
+                source = self._weights.local(config.arm) if config.arm is not None else None
+                if source is None:
+                    init = self._weights.foreign(config.arm, seed) if config.arm is not None else None
+                    return self._issue(config, seed, init)
+                begun_from = issued.get((self._weights.config_id(source), seed))
+                if begun_from is not None and begun_from.state == COMPLETE:
+                    return self._issue(config, seed, self._init(config, begun_from.trial_id))
+                if begun_from is not None and begun_from.state == FAILED:
+                    failed = self._issue(config, seed, self._init(config, begun_from.trial_id))
+                    why = f"the arm {source!r} that it starts from failed with seed {seed}"
+                    self._ledger.finish(failed.trial_id, FAILED, error=why)
+                    return self._next_measured(configs)  # others may start from this one in their turn
+        return None
+
+    def _init(self, config: Measured, trial_id: str) -> Init:
+        identity = self._weights.identity(config.arm or "")
+        assert identity is not None
+        return Init(identity, trial_id)
+
+    def _issue(self, config: Measured, seed: int, init: Init | None) -> Trial:
+        return self._ledger.issue(
+            phase=config.phase, arm=config.arm, number=config.number, seed=seed, params=config.params, init=init
+        )
+
+
+def best_configs(study: Study, searched: Mapping[str, list[Trial]], top: int) -> list[str]:
+    """The identities of the `top` best configs of a search, best first, by the mean of their complete trials."""
+    objective = study.objective[0]
+    means: dict[str, float] = {}
+    for key, trials in searched.items():
+        values = [v for t in trials if t.state == COMPLETE and (v := t.value(objective.metric)) is not None]
+        if finite := [value for value in values if math.isfinite(value)]:
+            means[key] = fmean(finite)
+    return sorted(means, key=lambda key: means[key], reverse=objective.goal == "maximize")[:top]

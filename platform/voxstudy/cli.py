@@ -30,16 +30,33 @@ def check(
     study: StudyName,
     corpus: Annotated[list[str] | None, typer.Option(metavar="[ROLE=]SOURCE", help="as for run")] = None,
     trials: Annotated[int | None, typer.Option(metavar="TOTAL", help="as for run")] = None,
+    seeds: Annotated[int | None, typer.Option(metavar="N", help="as for run")] = None,
+    scale: Annotated[str | None, typer.Option(metavar="NAME", help="as for run; says what it costs, too")] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="as for run")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="as for run")] = None,
 ) -> None:
     """Check a study file and print its plan; nothing is started."""
+    from search_spaces.problems import StudyError
     from search_spaces.reading import read_study
     from voxstudy.plan import print_plan
 
-    read = read_study(study, corpus=corpus or (), trials=trials, workers=workers, sets=set_ or ())
-    _refuse_impossible(read)
-    print_plan(read, _console())
+    read = read_study(
+        study, corpus=corpus or (), trials=trials, seeds=seeds, scale=scale, workers=workers, sets=set_ or ()
+    )
+    console = _console()
+    print_plan(read, console)
+    if scale is None:
+        _refuse_impossible(read)
+        return
+    # A scale is meant for another machine: that this one cannot hold it is worth a line, no refusal.
+    from voxstudy.cost import print_cost
+
+    print_cost(read, console)
+    try:
+        _refuse_impossible(read)
+    except StudyError as error:
+        for problem in error.problems:
+            console.print(f"not on this machine: {problem}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -65,6 +82,10 @@ def run(
         typer.Option(metavar="[ROLE=]SOURCE", help="read this corpus instead; without a role it replaces them all"),
     ] = None,
     trials: Annotated[int | None, typer.Option(metavar="TOTAL", help="the search's total, also when continued")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="N", help="seeds of each arm and confirmed config, also of a finished run")
+    ] = None,
+    scale: Annotated[str | None, typer.Option(metavar="NAME", help="put the study's [scale.NAME] over it")] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="workers of a lane")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="fix a knob, and take it out of the search")
@@ -79,7 +100,9 @@ def run(
     """Run a study; the same command continues a run that was stopped and extends a finished one."""
     from search_spaces.reading import read_study
 
-    read = read_study(study, corpus=corpus or (), trials=trials, workers=workers, sets=set_ or ())
+    read = read_study(
+        study, corpus=corpus or (), trials=trials, seeds=seeds, scale=scale, workers=workers, sets=set_ or ()
+    )
     _refuse_impossible(read)
     console = _console()
     if debug:
@@ -102,6 +125,20 @@ def show(
     from reports.reading import read_run
 
     print(render_listing(read_run(run), format))
+
+
+@app.command()
+def table(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="run directories")],
+    format: Annotated[
+        str, typer.Option("--format", metavar="markdown|latex|html", help="how to write it")
+    ] = "markdown",
+) -> None:
+    """Write the table of each run: measured beside published, and what the differences support."""
+    from reports.reading import read_run
+    from reports.table_render import render_table
+
+    print(render_table([read_run(run) for run in runs], format), end="")
 
 
 @app.command()

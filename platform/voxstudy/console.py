@@ -87,8 +87,10 @@ class Progress:
 
 
 def name_of(trial: Trial) -> str:
-    """How a trial is called in front of people: its number in the search, or its arm and seed."""
-    return f"trial {trial.number}" if trial.number is not None else f"{trial.arm} (seed {trial.seed})"
+    """How a trial is called in front of people: its number in the search, or what it measures and its seed."""
+    if trial.phase == "search":
+        return f"trial {trial.number}"
+    return f"{trial.arm if trial.arm is not None else f'config {trial.number}'} (seed {trial.seed})"
 
 
 def _knobs(study: Study, trial: Trial) -> str:

@@ -1,22 +1,21 @@
 """Going on with a run: what may change between two starts (more trials, more seeds, resources) and what may not."""
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
 from reports.reading import Run
 from search_spaces.problems import Problem, StudyError
 from search_spaces.reading import ReadStudy
+from trainables.corpora.splits import Splits
 from voxstudy.provenance import code_hash
 
 # The corpus is compared by its fingerprint, so that it may move; the objective's numbers do not depend on the others.
-FREE = ("title", "seeds", "search.trials", "resources", "corpus")
+FREE = ("title", "seeds", "search.trials", "confirm", "table", "scale", "resources", "corpus")
 
 
-def refuse_contradictions(read: ReadStudy, run: Run, fingerprint: str, *, allow_code_change: bool) -> None:
+def refuse_contradictions(read: ReadStudy, run: Run, splits: Splits, *, allow_code_change: bool) -> None:
     """Raise StudyError with every field in which a study contradicts the run that it would continue."""
-    begun = _flat(tomllib.loads(run.store.read("resolved.toml").decode()))
-    asked = _flat(tomllib.loads(read.resolved))
+    begun, asked = (_flat(study.model_dump(mode="json", by_alias=True)) for study in (run.study, read.study))
     problems = [
         Problem(
             place=f"{read.name}: {field}",
@@ -27,15 +26,17 @@ def refuse_contradictions(read: ReadStudy, run: Run, fingerprint: str, *, allow_
         for field in sorted(begun.keys() | asked.keys())
         if begun.get(field) != asked.get(field) and not _is_free(field)
     ]
-    if run.provenance.get("corpus_fingerprint") != fingerprint:
-        problems.append(
-            Problem(
-                place=f"{read.name}: corpus",
-                rule=f"a run goes on with the corpus it began with, but got contents {fingerprint} where the run has"
-                f" {run.provenance.get('corpus_fingerprint')}; choose another --run",
-                value=fingerprint,
+    for role, key, got in (
+        ("corpus", "corpus_fingerprint", splits.fingerprint),
+        ("corpus.test", "test_fingerprint", splits.test_fingerprint),
+    ):
+        had = run.provenance.get(key, got)  # runs of earlier versions say nothing of the test set
+        if had != got:
+            rule = (
+                f"a run goes on with the corpus it began with, but got contents {got} where the run has {had};"
+                " choose another --run"
             )
-        )
+            problems.append(Problem(place=f"{read.name}: {role}", rule=rule, value=got))
     begun_with = run.starts.sort("start", "revision").collect()["code_hash"][-1]
     if begun_with != code_hash() and not allow_code_change:
         problems.append(
@@ -66,4 +67,4 @@ def _is_free(field: str) -> bool:
 
 
 def _said(fields: Mapping[str, Any], field: str) -> str:
-    return repr(fields[field]) if field in fields else "nothing"
+    return repr(fields[field]) if fields.get(field) is not None else "nothing"

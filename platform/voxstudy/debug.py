@@ -10,7 +10,7 @@ from rich.console import Console
 from reports.store import Store
 from search_spaces.reading import ReadStudy
 from trainables.checkpoints import Checkpoints
-from trainables.corpora.corpus import AudioCache
+from trainables.corpora.splits import audio_caches
 from trainables.loop import Directive, fit
 from trainables.scores import score_writer
 from voxstudy.run import open_corpus
@@ -22,12 +22,15 @@ def debug_trial(read: ReadStudy, console: Console) -> int:
     config = read.study.config_of({})
     device = torch.device("cuda" if torch.cuda.is_available() and read.study.resources.gpus_per_worker else "cpu")
     build = importlib.import_module(f"trainables.{read.study.trainable}").build
-    audio = (AudioCache(splits.train), AudioCache(splits.dev))
+    audio = audio_caches(splits)
     metric = read.study.objective[0].metric
 
     def report(row: dict[str, Any]) -> Directive:
         value = row["metrics"].get(metric, float("nan"))
         console.print(f"epoch {row['epoch']}/{config.epochs} {metric} {value:.4g}", highlight=False)
+        if "test" in row:
+            found = "  ".join(f"{name} {value:.4g}" for name, value in row["test"]["metrics"].items())
+            console.print(f"test set, {row['test']['scored']} trials: {found}", highlight=False)
         return Directive(stop=False, committed=row["epoch"])
 
     with tempfile.TemporaryDirectory(prefix="voxstudy-debug-") as folder:
@@ -43,5 +46,6 @@ def debug_trial(read: ReadStudy, console: Console) -> int:
             write_scores=score_writer(store, trial_id="debug", attempt=1),
             rank=0,
             threads=max(1, int(read.study.resources.cpus_per_worker)),
+            score_test=splits.test is not None,
         )
     return 0

@@ -16,6 +16,7 @@ from reports.tables import TableWriter
 from search_spaces.identity import config_id, trial_id
 from search_spaces.knobs import active_knobs
 from search_spaces.study import Study
+from voxstudy.initial import Init
 
 RUNNING, COMPLETE, PRUNED, FAILED = "running", "complete", "pruned", "failed"
 
@@ -40,6 +41,7 @@ class Trial:
     node: str | None = None
     lane: str | None = None
     restarts: int = 0
+    init: str | None = None  # the trial whose weights it starts from
 
     @property
     def last_epoch(self) -> int:
@@ -60,10 +62,19 @@ class Ledger:
     """All trials of a run, in the order in which they were first issued."""
 
     def __init__(
-        self, *, study: Study, fingerprint: str, code_hash: str, writer: TableWriter, start: int, workers: int
+        self,
+        *,
+        study: Study,
+        fingerprint: str,
+        test_fingerprint: str | None,
+        code_hash: str,
+        writer: TableWriter,
+        start: int,
+        workers: int,
     ):
         self.study = study
         self.fingerprint = fingerprint
+        self.test_fingerprint = test_fingerprint
         self.code_hash = code_hash
         self.start = start
         self.workers = workers
@@ -103,6 +114,7 @@ class Ledger:
                 node=row["node"],
                 lane=row["lane"],
                 restarts=row["restarts"],
+                init=row["init"],
             )
             self._revisions[key] = row["revision"]
         self._orphans = [t.trial_id for t in self.trials.values() if t.state == RUNNING]
@@ -118,12 +130,31 @@ class Ledger:
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def issue(self, *, phase: str, arm: str | None, number: int | None, seed: int, params: Mapping[str, Any]) -> Trial:
+    def issue(
+        self,
+        *,
+        phase: str,
+        arm: str | None,
+        number: int | None,
+        seed: int,
+        params: Mapping[str, Any],
+        init: Init | None = None,
+    ) -> Trial:
         """Record a new trial as running and commit it: from here on it has an identity that survives a kill."""
         config = self.study.config_of(params)
-        config_key = config_id(self.study.trainable, config)
-        key = trial_id(config_key, seed, self.fingerprint)
-        trial = Trial(key, config_key, phase, arm, number, seed, dict(params), config, started=datetime.now(UTC))
+        config_key = config_id(self.study.trainable, config, init.identity if init is not None else None)
+        trial = Trial(
+            trial_id=trial_id(config_key, seed, self.fingerprint),
+            config_id=config_key,
+            phase=phase,
+            arm=arm,
+            number=number,
+            seed=seed,
+            params=dict(params),
+            config=config,
+            started=datetime.now(UTC),
+            init=init.trial_id if init is not None else None,
+        )
         self._record(trial)
         self.commit()
         return trial
@@ -162,10 +193,22 @@ class Ledger:
         return True
 
     def finish(
-        self, key: str, state: str, *, error: str | None = None, traceback: str | None = None, scores: str | None = None
+        self,
+        key: str,
+        state: str,
+        *,
+        error: str | None = None,
+        traceback: str | None = None,
+        scores: str | None = None,
+        test: Mapping[str, Any] | None = None,
     ) -> Trial:
-        """Record the end of a trial and commit it in one swap with the epoch rows it rests on."""
+        """Record the end of a trial and commit it in one swap with the epoch rows it rests on.
+
+        `test` is its reading of the test set, if it made one: {"metrics", "scored"}.
+        """
         trial = replace(self.trials[key], state=state)
+        if test is not None:
+            self._record_reading(trial, test)
         self._record(trial, ended=datetime.now(UTC), error=error, traceback=traceback, scores=scores)
         self.commit()
         return trial
@@ -187,6 +230,20 @@ class Ledger:
         end = {"revision": 1, "ended": datetime.now(UTC), "outcome": outcome}
         self._writer.append("starts", {**self._start_row, **end})
         self._writer.commit()
+
+    def _record_reading(self, trial: Trial, test: Mapping[str, Any]) -> None:
+        self._writer.append(
+            "readings",
+            {
+                "trial_id": trial.trial_id,
+                "attempt": trial.attempt,
+                "split": "test",
+                "time": datetime.now(UTC),
+                "scored": int(test["scored"]),
+                "fingerprint": self.test_fingerprint,
+                **{f"metric.{name}": float(value) for name, value in test["metrics"].items()},
+            },
+        )
 
     def _record(
         self,
@@ -226,6 +283,7 @@ class Ledger:
                 "error": error,
                 "traceback": traceback,
                 "scores": scores,
+                "init": trial.init,
                 "code_hash": self.code_hash,
                 "start": self.start,
                 "objective": trial.value(self.study.objective[0].metric),

@@ -16,7 +16,10 @@ def overview(run: Run, store: Store) -> str:
         line = f"{row['trial_id']}  {_name(row):<16} {row['state']:<9} {logs} log{'s' if logs != 1 else ''}"
         lines.append(line + (f"  {row['error']}" if row["error"] else ""))
     return "\n".join(
-        [*lines, "`voxstudy logs RUN TRIAL` shows one: an id or its beginning, a number of the search, or an arm"]
+        [
+            *lines,
+            "`voxstudy logs RUN TRIAL` shows one: an id or its beginning, a number of the search, or a name as above",
+        ]
     )
 
 
@@ -39,9 +42,10 @@ def _find(run: Run, trial: str) -> dict[str, object]:
     trials = run.trials.collect()
     wanted = trial.removeprefix("trial ")
     by_id = trials.filter(pl.col("trial_id").str.starts_with(wanted))
-    by_number = trials.filter(pl.col("number").cast(pl.String) == wanted)
+    by_number = trials.filter((pl.col("phase") == "search") & (pl.col("number").cast(pl.String) == wanted))
+    by_name = trials.filter(pl.Series([_name(row) == trial for row in trials.iter_rows(named=True)], dtype=pl.Boolean))
     by_arm = trials.filter(pl.col("arm") == wanted)
-    for found in (by_number, by_arm, by_id):
+    for found in (by_name, by_number, by_arm, by_id):
         if found.height == 1:
             return found.row(0, named=True)
         if found.height > 1:
@@ -53,7 +57,9 @@ def _find(run: Run, trial: str) -> dict[str, object]:
 
 
 def _name(row: dict[str, object]) -> str:
-    return f"trial {row['number']}" if row["number"] is not None else f"{row['arm']} (seed {row['seed']})"
+    if row["phase"] == "search":
+        return f"trial {row['number']}"
+    return f"{row['arm'] if row['arm'] is not None else 'config ' + str(row['number'])} (seed {row['seed']})"
 
 
 def _log_names(store: Store, trial_id: object) -> list[str]:

@@ -3,22 +3,23 @@
 Nothing here imports torch or Ray: both commands answer at once, on a machine that has neither a GPU nor a cluster.
 """
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from search_spaces.knobs import Knob, active_knobs, distribution_of, knobs_of, shown
+from search_spaces.knobs import active_knobs, distribution_of, knobs_of
 from search_spaces.overrides import is_path
 from search_spaces.problems import Problem, StudyError, unknown_name
+from search_spaces.ranges import can_yield
 from search_spaces.reading import ReadStudy
 from search_spaces.registry import CONFIGS
 from search_spaces.study import BASELINE, Study
+from voxstudy.facts import allowed_values, facts, possible_epochs, possible_values, written_range, written_when
 
 
 def print_knobs(name: str | None, console: Console) -> None:
@@ -37,15 +38,15 @@ def print_knobs(name: str | None, console: Console) -> None:
 
 
 def print_plan(read: ReadStudy, console: Console) -> None:
-    """Say what a study would run: search, arms, fixed knobs, epochs, corpus, resources; then the notes."""
+    """Say what a study would run: arms, search, confirmations, corpora, knobs, resources; then the notes."""
     study = read.study
     console.print(f"[bold]{escape(study.title)}[/bold]")
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(no_wrap=True)
-    facts.add_column()
-    for label, text in _facts(read):
-        facts.add_row(label, escape(text))
-    console.print(facts)
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(no_wrap=True)
+    lines.add_column(overflow="fold")
+    for label, text in facts(read):
+        lines.add_row(label, escape(text))
+    console.print(lines)
     if study.search is not None:
         searched = Table(title="searched", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
         for column in ("knob", "range", "baseline", "when"):
@@ -62,7 +63,13 @@ def print_plan(read: ReadStudy, console: Console) -> None:
 
 def notes(study: Study) -> list[str]:
     """What is allowed and yet probably not meant."""
-    return [*_range_notes(study), *_effect_notes(study), *_stopper_notes(study), *_corpus_notes(study)]
+    return [
+        *_range_notes(study),
+        *_effect_notes(study),
+        *_seed_notes(study),
+        *_stopper_notes(study),
+        *_corpus_notes(study),
+    ]
 
 
 def resource_problems(study: Study, cpus: int, gpus: int, where: str) -> list[Problem]:
@@ -94,88 +101,10 @@ def resource_problems(study: Study, cpus: int, gpus: int, where: str) -> list[Pr
     return problems
 
 
-def written_range(distribution: BaseDistribution) -> str:
-    """A range in one line: 0.05 to 1, 0.0001 to 0.01 (log), ap | ce_mixup."""
-    if isinstance(distribution, CategoricalDistribution):
-        return " | ".join(str(choice) for choice in distribution.choices)
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    text = f"{distribution.low:g} to {distribution.high:g}"
-    if distribution.log:
-        text += " (log)"
-    if distribution.step is not None and (isinstance(distribution, FloatDistribution) or distribution.step != 1):
-        text += f" in steps of {distribution.step:g}"
-    return text
-
-
-def allowed_values(knob: Knob) -> str:
-    """What a knob without a range of its own may be: >= 1, > 0 and <= 1."""
-    bounds = ((">=", knob.minimum), (">", knob.above), ("<=", knob.maximum))
-    return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
-
-
-def written_when(knob: Knob) -> str:
-    """What other knobs must be for this one to have an effect: loss = ce_mixup | contrastive_mixup."""
-    conditions = (knob.when or {}).items()
-    return ", ".join(f"{parent} = {' | '.join(map(str, values))}" for parent, values in conditions)
-
-
-def _facts(read: ReadStudy) -> Iterator[tuple[str, str]]:
-    study, search, demand = read.study, read.study.search, read.study.resources
-    yield "study", f"{read.name} ({read.path})"
-    yield "trainable", study.trainable
-    yield "objective", f"{study.objective[0].goal} {study.objective[0].metric}, on dev, at the last epoch"
-    arms = [BASELINE, *(arm.name for arm in study.arms)]
-    num_arm_trials = len(arms) * study.seeds
-    yield "arms", f"{', '.join(arms)} x {_counted(study.seeds, 'seed')} = {_counted(num_arm_trials, 'trial')}"
-    if search is not None:
-        stopper = "no early stopping" if search.stopper == "none" else f"stopped early by {search.stopper}"
-        yield "search", f"{_counted(search.trials, 'trial')}, asked of {search.sampler}, {stopper}"
-    num_trials = num_arm_trials + (search.trials if search is not None else 0)
-    least, most = _epochs(study)
-    epochs = _counted(most, "epoch") if least == most else f"{least} to {most} epochs"
-    yield "trials", f"{num_trials} in all, of {epochs} each: at most {_counted(num_trials * most, 'epoch')}"
-    for role, sources in study.corpus.items():
-        yield f"corpus {role}", ", ".join(sources)
-    if "dev" not in study.corpus:
-        yield "corpus dev", "from train: its official partition, else split off by speaker"
-    fixed = ", ".join(f"{name} = {shown(value)}" for name, value in study.config.items())
-    yield "fixed", fixed or f"nothing: all other knobs have {study.trainable}'s defaults"
-    for arm in study.arms:
-        yield f"arm {arm.name}", ", ".join(f"{name} = {shown(value)}" for name, value in arm.config.items())
-    gpus = f", {demand.gpus_per_worker:g} GPUs" if demand.gpus_per_worker else ""
-    lanes = f"at most {_counted(demand.max_lanes, 'lane')}" if demand.max_lanes else "as many lanes as fit"
-    each = f"{_counted(demand.workers, 'worker')} x {_counted(demand.cpus_per_worker, 'CPU')}{gpus}"
-    yield "resources", f"a lane is {each}; {lanes}"
-
-
-def _counted(number: int, noun: str) -> str:
-    """One trial, 12 trials."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _possible(study: Study, name: str) -> Iterator[tuple[str, int]]:
-    """(where it stands, value) of an integer knob in the baseline, the arms and at the ends of the search."""
-    yield f"config.{name}", int(getattr(study.config_of({}), name))
-    for position, arm in enumerate(study.arms, start=1):
-        if name in arm.config:
-            yield f"arm[{position}].config.{name}", int(arm.config[name])
-    found = study.space().get(name)
-    if isinstance(found, CategoricalDistribution):
-        yield from ((f"search.space.{name}", int(choice)) for choice in found.choices if choice is not None)
-    elif isinstance(found, IntDistribution):
-        steps = range(found.low, found.high + 1, found.step)
-        yield from ((f"search.space.{name}", value) for value in itertools.islice(steps, 1000))
-
-
-def _epochs(study: Study) -> tuple[int, int]:
-    values = [value for _, value in _possible(study, "epochs")]
-    return min(values), max(values)
-
-
 def _batch_speakers(study: Study) -> list[tuple[str, int]]:
     """Where `batch_speakers` has which value; of several bad values in one place, the first one is enough."""
     first: dict[str, int] = {}
-    for place, value in _possible(study, "batch_speakers"):
+    for place, value in possible_values(study, "batch_speakers"):
         if place not in first or first[place] % study.resources.workers == 0:
             first[place] = value
     return list(first.items())
@@ -187,14 +116,9 @@ def _range_notes(study: Study) -> Iterator[str]:
         base, knob = baseline.get(name), knobs[name]
         if base is None:
             continue
-        if isinstance(distribution, CategoricalDistribution):
-            inside = base in distribution.choices
-        else:
-            assert isinstance(distribution, FloatDistribution | IntDistribution)
-            inside = isinstance(base, int | float) and distribution.low <= base <= distribution.high
-            if knob.log and not distribution.log:
-                yield f"{name} is searched linearly, though its own range is logarithmic: add log = true"
-        if not inside:
+        if isinstance(distribution, FloatDistribution | IntDistribution) and knob.log and not distribution.log:
+            yield f"{name} is searched linearly, though its own range is logarithmic: add log = true"
+        if not can_yield(distribution, base):
             yield f"the range of {name} leaves the baseline out: {base} is not in {written_range(distribution)}"
 
 
@@ -214,6 +138,11 @@ def _effect_notes(study: Study) -> Iterator[str]:
                 yield f"{name} of the arm {arm.name!r} has no effect: it needs {needs}"
 
 
+def _seed_notes(study: Study) -> Iterator[str]:
+    if study.seeds == 1 and (study.arms or study.confirm is not None):
+        yield "one seed gives no interval, so that no arm or confirmed config can be found better: add seeds"
+
+
 def _stopper_notes(study: Study) -> Iterator[str]:
     search = study.search
     if search is None:
@@ -223,12 +152,14 @@ def _stopper_notes(study: Study) -> Iterator[str]:
         yield "grace and reduction have no effect without a stopper"
     if search.stopper == "median" and "reduction" in given:
         yield "reduction has no effect with the median stopper"
-    if search.stopper != "none" and search.grace >= _epochs(study)[1]:
+    if search.stopper != "none" and search.grace >= possible_epochs(study)[1]:
         yield f"{search.stopper} never stops a trial: grace = {search.grace} is not under the number of epochs"
 
 
 def _corpus_notes(study: Study) -> Iterator[str]:
+    if "trials" in study.corpus and "test" not in study.corpus:
+        yield "trials without test: the list can only be of the official test partition of train, if train has one"
     for role, sources in study.corpus.items():
-        for source in sources:
-            if is_path(source) and not Path(source).exists():
-                yield f"no such file on this machine: {source} (corpus {role})"
+        for each in sources:
+            if is_path(each.source) and not Path(each.source).exists():
+                yield f"no such file on this machine: {each.source} (corpus {role})"

@@ -79,7 +79,7 @@ def command() -> str:
     return shlex.join([*words, *sys.argv[1:]])
 
 
-def provenance(*, fingerprint: str, seed: int, seeds: int) -> dict[str, Any]:
+def provenance(*, fingerprint: str, test_fingerprint: str | None, seed: int, seeds: int) -> dict[str, Any]:
     """What `provenance.json` holds, written when a run begins; later starts are rows of the table `starts`."""
     commit, diff_hash = git_state()
     return {
@@ -90,6 +90,7 @@ def provenance(*, fingerprint: str, seed: int, seeds: int) -> dict[str, Any]:
         "versions": versions(),
         "machine": machine(),
         "corpus_fingerprint": fingerprint,
+        "test_fingerprint": test_fingerprint,
         "study_seed": seed,
         "arm_seeds": list(range(1, seeds + 1)),
     }

@@ -17,6 +17,7 @@ from trainables.corpora.splits import Splits
 from voxstudy.agenda import Agenda
 from voxstudy.cluster import stop_on_sigterm
 from voxstudy.continuing import refuse_contradictions
+from voxstudy.initial import InitialWeights
 from voxstudy.ledger import Ledger
 from voxstudy.lock import driver_lock
 from voxstudy.outcome import STOPPED, end_start, outcome_of, start_row
@@ -49,15 +50,16 @@ def _run(read: ReadStudy, run: str, *, allow_code_change: bool, console: Console
     is_new = manifest is None or not manifest.fragments  # a driver killed before its first commit left nothing
     splits = open_corpus(read, console)
     if not is_new:
-        refuse_contradictions(read, read_run(run), splits.fingerprint, allow_code_change=allow_code_change)
+        refuse_contradictions(read, read_run(run), splits, allow_code_change=allow_code_change)
+    weights = InitialWeights(read.study)
     ledger = _open_ledger(read, store, splits, is_new=is_new)
-    agenda = Agenda(read.study, ledger)
+    agenda = Agenda(read.study, ledger, weights)
     say(_opening_words(run, agenda, is_new=is_new))
     if agenda.is_done:
         outcome = outcome_of(ledger, agenda)
         end_start(ledger, agenda, outcome, console)
     else:
-        outcome = sweep(read, run, ledger, agenda, splits, console)
+        outcome = sweep(read, run, ledger, agenda, splits, weights, console)
     store.delete_folder(".ray")  # of killed drivers too
     html, markdown = write_report(run)
     say(f"report: {html}\n        {markdown}")
@@ -88,7 +90,12 @@ def _open_ledger(read: ReadStudy, store: Store, splits: Splits, *, is_new: bool)
     # Before the tables: whoever finds tables finds these too, wherever a driver was killed.
     if is_new:
         store.write("study.toml", read.source)
-        facts = provenance(fingerprint=splits.fingerprint, seed=study.seed, seeds=study.seeds)
+        facts = provenance(
+            fingerprint=splits.fingerprint,
+            test_fingerprint=splits.test_fingerprint,
+            seed=study.seed,
+            seeds=study.seeds,
+        )
         store.write("provenance.json", as_json(facts))
     store.write("resolved.toml", read.resolved.encode())
     start = next_start(store)
@@ -96,6 +103,7 @@ def _open_ledger(read: ReadStudy, store: Store, splits: Splits, *, is_new: bool)
     ledger = Ledger(
         study=study,
         fingerprint=splits.fingerprint,
+        test_fingerprint=splits.test_fingerprint,
         code_hash=code_hash(),
         writer=writer,
         start=start,
@@ -114,8 +122,9 @@ def _open_ledger(read: ReadStudy, store: Store, splits: Splits, *, is_new: bool)
 
 def _corpus_rows(read: ReadStudy, splits: Splits) -> list[dict[str, Any]]:
     rows = []
-    for role in ("train", "dev"):
-        corpus = getattr(splits, role)
+    for role, corpus in (("train", splits.train), ("dev", splits.dev), ("test", splits.test)):
+        if corpus is None:
+            continue
         table = corpus.table
         seconds = sum(table["num_samples"].to_pylist()) / corpus.sample_rate
         rows.append(
@@ -124,7 +133,7 @@ def _corpus_rows(read: ReadStudy, splits: Splits) -> list[dict[str, Any]]:
                 "utterances": table.num_rows,
                 "speakers": len(set(table["speaker"].to_pylist())),
                 "hours": seconds / 3600,
-                "source": ", ".join(read.study.corpus.get(role, read.study.corpus["train"])),
+                "source": ", ".join(each.source for each in read.study.corpus.get(role, read.study.corpus["train"])),
                 "fingerprint": corpus.fingerprint,
             }
         )

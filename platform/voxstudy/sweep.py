@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 import time
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from trainables.corpora.splits import Splits
 from voxstudy.agenda import Agenda
 from voxstudy.cluster import NAMESPACE, ClusterError, connect, open_desk
 from voxstudy.console import Progress
+from voxstudy.initial import InitialWeights
 from voxstudy.ledger import Ledger, Trial
 from voxstudy.outcome import OURS, STOPPED, Outcome, end_start, outcome_of
 from voxstudy.plan import resource_problems
@@ -68,7 +70,15 @@ class Crew:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def sweep(read: ReadStudy, run: str, ledger: Ledger, agenda: Agenda, splits: Splits, console: Console) -> Outcome:
+def sweep(
+    read: ReadStudy,
+    run: str,
+    ledger: Ledger,
+    agenda: Agenda,
+    splits: Splits,
+    weights: InitialWeights,
+    console: Console,
+) -> Outcome:
     """Run trials until the agenda is empty, the run is stopped, or it cannot go on.
 
     Raises ClusterError or StudyError if the cluster can never hold a lane, StoreError if rows cannot be written.
@@ -109,7 +119,9 @@ def sweep(read: ReadStudy, run: str, ledger: Ledger, agenda: Agenda, splits: Spl
         ) as progress:
             scheduler = StudyScheduler(ledger, agenda, lambda key: desk.cancel.remote(key), progress.told)
             tune_trials(
-                searcher=StudySearcher(agenda, address, _job_of),
+                searcher=StudySearcher(
+                    agenda, address, partial(_job_of, splits=splits, weights=weights, store=Store(run))
+                ),
                 scheduler=scheduler,
                 callback=StudyCallback(ledger, scheduler, crew.sync),
                 lanes=num_lanes,
@@ -139,9 +151,14 @@ def _refuse_impossible(read: ReadStudy, nodes: list[dict[str, Any]]) -> None:
         raise StudyError(problems)
 
 
-def _job_of(trial: Trial) -> dict[str, Any]:
-    """What a lane needs to run a trial."""
+def _job_of(trial: Trial, *, splits: Splits, weights: InitialWeights, store: Store) -> dict[str, Any]:
+    """What a lane needs to run a trial. The test set is for measured configs alone: a search must not see it."""
+    init = None
+    if trial.init is not None:
+        init = {"store": weights.store(trial.arm or "") or store, "trial_id": trial.init}
     return {
+        "score_test": trial.phase != "search" and splits.test is not None,
+        "init": init,
         "trial_id": trial.trial_id,
         "attempt": trial.attempt,
         "seen": trial.last_epoch,

@@ -61,10 +61,12 @@ class StudySearcher(_NeverRestored, Searcher):  # type: ignore[misc]
         self._address = address
         self._job_of = job_of
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial as a Tune config."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial as a Tune config; None, which Tune asks again after, while trials wait for others to end."""
         trial = self._agenda.next_trial()
-        return Searcher.FINISHED if trial is None else {**self._address, "job": self._job_of(trial)}
+        if trial is None:
+            return None if self._agenda.is_waiting else Searcher.FINISHED
+        return {**self._address, "job": self._job_of(trial)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tune does not tell a stopped trial from a finished one: nothing to learn here."""
@@ -111,7 +113,7 @@ class StudyScheduler(_NeverRestored, FIFOScheduler):  # type: ignore[misc]
             known = self._ledger.trials[key]
             self._told("epoch", known)
             if known.is_last:
-                self._end(key, COMPLETE, scores=event.row.get("scores"))
+                self._end(key, COMPLETE, scores=event.row.get("scores"), test=event.row.get("test"))
             elif should_stop(self._ledger.study, self._ledger, known):
                 self._end(key, PRUNED)
         ended = self._ledger.trials[key].state != RUNNING
@@ -122,7 +124,7 @@ class StudyScheduler(_NeverRestored, FIFOScheduler):  # type: ignore[misc]
         if self._ledger.trials[key].state == RUNNING:
             self._end(key, FAILED, error="its Ray Tune client died again and again", traceback=None)
 
-    def _end(self, key: str, state: str, **facts: str | None) -> None:
+    def _end(self, key: str, state: str, **facts: Any) -> None:
         ended = self._ledger.finish(key, state, **facts)
         self._cancel(key)  # frees the lane at its next step, before Tune has even stopped the client
         self._agenda.tell(ended)

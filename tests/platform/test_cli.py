@@ -42,6 +42,21 @@ def test_check_prints_the_plan_with_overrides(voxstudy: Any) -> None:
         assert part in output
 
 
+def test_check_says_what_a_scale_costs(voxstudy: Any) -> None:
+    """Utterances, steps, memory, disk and hours; that this machine cannot hold it is no mistake."""
+    corpus = "synthetic?speakers=500&utterances=2&dev_speakers=9&dev_utterances=3"
+    output = voxstudy("check", "mixup_seeds", "--scale", "paper", "--seeds", 2, "--corpus", corpus, "--set", "mels=24")
+    facts = {line.split()[0]: line for line in output.split("measuring a step")[1].splitlines()[1:] if line.strip()}
+
+    assert "1,000 utterances of 500 speakers" in facts["train"]
+    trials = 4 * 2 + 24 + 2 * 2
+    assert f"{500 * trials:,} in {trials} trials" in facts["steps"]  # of 400 of the 500 speakers, one an epoch
+    assert {"net", "a", "dev", "memory", "disk", "hours"} <= set(facts)
+    assert "not on this machine: resources.gpus_per_worker" in output
+    output = voxstudy("check", "mixup_seeds", "--scale", "paper", "--set", "mels=24", "--set", "epochs=2")
+    assert "cannot be listed here, so steps and hours are unknown" in output
+
+
 def test_knobs_lists_ranges(voxstudy: Any) -> None:
     """`knobs` lists every knob of all trainables or of one; a wrong name is answered by the right one."""
     assert "beta_alpha" in voxstudy("knobs")
@@ -58,6 +73,10 @@ def test_knobs_lists_ranges(voxstudy: Any) -> None:
         (["show", "{run}", "--format", "yaml"], "table, json, csv"),
         (["report", "no_run"], "no_run"),
         (["logs", "no_run"], "no_run"),
+        (["table", "no_run"], "no_run"),
+        (["table", "{run}", "--format", "html5"], "html"),
+        (["run", "demo", "--seeds", "0", "--run", "x"], "--seeds"),
+        (["check", "mixup_seeds", "--scale", "papre"], "did you mean 'paper'"),
         (["run", "demo", "--set", "epohcs=3"], "did you mean 'epochs'"),
         (["run", "demo", "--corpus", "no/manifest.csv", "--run", "x"], "no/manifest.csv"),
         (["run", "demo", "--workers", "64", "--run", "x"], "64"),
@@ -113,10 +132,11 @@ def test_debug_trains_in_this_process(voxstudy: Any, small_study: Path, manifest
 
 def test_help_lists_nothing_that_these_tests_do_not_run(voxstudy: Any) -> None:
     """Every command and option of the help stands in an end-to-end test."""
-    tests = "".join((ROOT / "tests" / "platform" / name).read_text() for name in ("test_cli.py", "test_run.py"))
+    names = ("test_cli.py", "test_run.py", "test_measured.py")
+    tests = "".join((ROOT / "tests" / "platform" / name).read_text() for name in names)
     commands = re.findall(r"^  (\w+)  ", voxstudy("--help").split("Commands:")[1], re.MULTILINE)
 
-    assert {"check", "knobs", "run", "show", "report", "logs"} == set(commands)
+    assert {"check", "knobs", "run", "show", "table", "report", "logs"} == set(commands)
     for command in commands:
         assert f'"{command}"' in tests
         for option in set(re.findall(r"--[a-z][a-z-]+", voxstudy(command, "--help"))) - {"--help"}:

@@ -1,13 +1,14 @@
 import io
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 from rich.console import Console
 
-from search_spaces.knobs import knobs_of
+from search_spaces.knobs import knob, knobs_of
 from search_spaces.problems import StudyError
 from search_spaces.reading import ReadStudy, read_study
 from search_spaces.registry import CONFIGS
@@ -50,8 +51,8 @@ def printed(what: Any, *args: Any, width: int = 160) -> str:
 def test_every_knob_is_listed_with_its_default_and_range(trainable: str) -> None:
     """The listing derives from the config class: nothing is left out."""
     text = printed(print_knobs, trainable)
-    for knob in knobs_of(CONFIGS[trainable]).values():
-        assert f"{knob.name} {knob.default}" in text
+    for each in knobs_of(CONFIGS[trainable]).values():
+        assert f"{each.name} {each.default}" in text
     assert text == printed(print_knobs, None)
     assert "0.0001 to 0.01 (log)" in text
     assert "4 | 8 | 16 | 32" in text
@@ -81,6 +82,8 @@ def test_the_plan_says_what_would_be_run(tmp_path: Path) -> None:
         "16 in all, of 9 epochs each: at most 144 epochs",
         "corpus train synthetic",
         "corpus dev from train: its official partition, else split off by speaker",
+        "corpus test from train: its official partition, if it has one; scored once by each trial of an arm or a",
+        "comparison paired: by the differences between trials of the same seed",
         "fixed epochs = 9",
         'arm AP loss = "ap"',
         "a lane is 2 workers x 1 CPU; as many lanes as fit",
@@ -88,6 +91,90 @@ def test_the_plan_says_what_would_be_run(tmp_path: Path) -> None:
     ):
         assert part in text
     assert "note" not in text
+
+
+def test_the_plan_of_a_study_as_a_researcher_writes_it(tmp_path: Path) -> None:
+    """Confirmations count as trials; filters, starting weights, the table and the scales are said in words."""
+    body = """
+test = { source = "synthetic?seed=2", where = { gender = "F", age = { min = 20, max = 39 } } }
+dev = ["synthetic?seed=3", { source = "synthetic?seed=4", where = { set = ["a", "b"], snr = { min = 5 } } }]
+trials = "s3://bucket/pairs.txt"
+[config]
+loss = "ce_mixup"
+[[arm]]
+name = "AP, later"
+config = { loss = "ap" }
+init_from = "paper"
+[[arm]]
+name = "other"
+init_from = { run = "s3://bucket/run", arm = "AP" }
+[[arm]]
+name = "one"
+init_from = { run = "s3://bucket/run", trial = "0123456789ab" }
+[search]
+trials = 12
+[search.space]
+mixup_level = true
+volume = true
+[confirm]
+top = 3
+[table]
+caption = "EER"
+baseline = "x"
+cell = [{ row = "x", column = "n", arm = "paper" }, { row = "y", column = "n", confirmed = 1 }]
+[scale.paper]
+seeds = 5
+[scale.small]
+seeds = 3
+"""
+    text = printed(print_plan, read_text(tmp_path, body), width=200)
+    for part in (
+        "scales paper, small trainable",
+        "paper, 'AP, later', other, one x 2 seeds = 8 trials",
+        "confirm the 3 best of the search x 2 seeds = 6 trials",
+        "trials 26 in all",
+        "corpus test synthetic?seed=2 where gender = F, age 20 to 39; scored once by each trial of an arm",
+        "corpus dev synthetic?seed=3 + synthetic?seed=4 where set = a | b, snr >= 5",
+        "corpus trials s3://bucket/pairs.txt; the pairs of test that are scored",
+        'arm AP, later loss = "ap"; starts from paper, seed by seed',
+        "arm other starts from AP of s3://bucket/run",
+        "arm one starts from trial 0123456789ab of s3://bucket/run",
+        "table EER: 2 rows x 1 column, compared with x",
+    ):
+        assert part in text
+    assert "note" not in text
+    scaled = printed(print_plan, read_text(tmp_path, body, scale="small"), width=200)
+
+    assert "scales paper, small; this is small" in scaled
+    assert "the 3 best of the search x 3 seeds = 9 trials" in scaled
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A trainable whose baseline makes no use of one of its knobs."""
+
+    metrics: ClassVar[dict[str, str]] = {"eer": "minimize"}
+    roles: ClassVar[tuple[str, ...]] = ("train",)
+
+    net: str = knob("plain", "which net", choices=("plain", "deep"))
+    blocks: int = knob(2, "how many", low=1, high=4, when={"net": ("deep",)})
+    epochs: int = knob(1, "epochs", minimum=1)
+
+    def problems(self) -> list[Any]:
+        return []
+
+
+def test_knobs_without_effect_in_the_baseline_are_shown_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A searched knob that the baseline makes no use of has no value there, and none that a range could leave out."""
+    monkeypatch.setitem(cast("dict[str, Any]", CONFIGS), "plain", Plain)
+    text = (
+        HEAD.replace("contrastive_mixup", "plain") + "[search]\ntrials = 3\n[search.space]\nnet = true\nblocks = true"
+    )
+    (tmp_path / "study.toml").write_text(text)
+    plan = printed(print_plan, read_study(str(tmp_path / "study.toml")))
+
+    assert "net plain | deep plain blocks 1 to 4 no effect net = deep" in plan
+    assert "note" not in plan
 
 
 def test_the_plan_of_the_demo_has_no_notes() -> None:
@@ -122,7 +209,7 @@ SPACE = {"beta_alpha": True}
         ),
         ({"config": {"loss": "ap", "beta_alpha": 0.2}}, "the fixed beta_alpha has no effect: it needs loss = ce_mixup"),
         (
-            {"arms": [{"name": "AP", "config": {"loss": "ap", "beta_alpha": 0.2}}]},
+            {"seeds": 2, "arms": [{"name": "AP", "config": {"loss": "ap", "beta_alpha": 0.2}}]},
             "beta_alpha of the arm 'AP' has no effect: it needs loss = ce_mixup",
         ),
         ({"search": {"trials": 3, "grace": 2, "space": SPACE}}, "grace and reduction have no effect without a stopper"),
@@ -133,6 +220,16 @@ SPACE = {"beta_alpha": True}
         (
             {"config": {"epochs": 2}, "search": {"trials": 3, "stopper": "asha", "grace": 2, "space": SPACE}},
             "asha never stops a trial: grace = 2 is not under the number of epochs",
+        ),
+        (
+            {"search": {"trials": 3, "space": {"batch_speakers": {"low": 300, "high": 500, "step": 40}}}},
+            "the range of batch_speakers leaves the baseline out: 400 is not in 300 to 500 in steps of 40",
+        ),
+        ({"arms": [{"name": "AP", "config": {"loss": "ap"}}]}, "one seed gives no interval"),
+        ({"confirm": {"top": 1}, "search": {"trials": 3, "space": SPACE}}, "one seed gives no interval"),
+        (
+            {"corpus": {"train": "synthetic", "trials": "s3://bucket/pairs.txt"}},
+            "trials without test: the list can only be of the official test partition of train",
         ),
         ({"corpus": {"train": "/nowhere/m.csv"}}, "no such file on this machine: /nowhere/m.csv (corpus train)"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def fabricate_run() -> Callable[..., Path]:
-    """`fabricate_run(path, *, trials=14, epochs=6, failed=1, pruned=5, unfinished=0, seed=0) -> Path`."""
+    """`fabricate_run(path, *, trials=14, failed=1, pruned=5, seeds=1, arms=(), confirm=0, test=False, …) -> Path`."""
     # Test folders are no packages, so the file beside this one is loaded by its path.
     spec = importlib.util.spec_from_file_location("fabricate", Path(__file__).with_name("fabricate.py"))
     assert spec is not None
@@ -23,7 +23,7 @@ def fabricate_run() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def handmade() -> ModuleType:
-    """The module `handmade.py`: `trial`, `curve`, `run_of`."""
+    """The module `handmade.py`: `trial`, `measured`, `reading`, `curve`, `run_of`."""
     spec = importlib.util.spec_from_file_location("handmade", Path(__file__).with_name("handmade.py"))
     assert spec is not None
     assert spec.loader is not None

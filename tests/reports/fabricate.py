@@ -2,12 +2,14 @@
 
 A search over `loss`, `beta_alpha` and `learning_rate` beside the baseline arm, in two driver starts: the first was
 killed in the middle of a trial, which the second took up from its checkpoint. Everything is drawn from `seed`.
+With `seeds`, `arms` and `confirm` it is a study over several seeds: arms seed by seed, the search, its best confirmed.
 """
 
 import json
 import math
 import random
 import tomllib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from reports.store import Store
 from reports.tables import TableWriter, next_start
 from search_spaces.identity import config_id, trial_id
 from search_spaces.knobs import active_knobs
-from search_spaces.study import Study
+from search_spaces.study import BASELINE, Study
 
 TRAINABLE = "contrastive_mixup"
 FINGERPRINT = "5f1d0c7a9b3e"
@@ -31,10 +33,10 @@ STUDY = """# A fabricated study: nothing of it was computed.
 title     = "How strongly should contrastive mixup mix two speakers?"
 trainable = "contrastive_mixup"
 objective = [{{ metric = "eer", goal = "minimize" }}]
-
+{top}
 [corpus]
 train = "synthetic"
-
+{corpus}
 [config]
 epochs = {epochs}
 width = 4
@@ -54,7 +56,12 @@ learning_rate = {{ low = 3e-4, high = 5e-3, log = true }}
 
 [resources]
 workers = 1
-"""
+{rest}"""
+ARMS: Mapping[str, Mapping[str, Any]] = {
+    "AP loss": {"loss": "ap"},
+    "strong mixing": {"beta_alpha": 1.0},
+    "slow": {"learning_rate": 3e-4},
+}
 
 
 def fabricate_run(
@@ -67,28 +74,54 @@ def fabricate_run(
     unfinished: int = 0,
     seed: int = 0,
     commit_every: int = 1,
+    seeds: int = 1,
+    arms: Sequence[str] = (),
+    confirm: int = 0,
+    test: bool = False,
+    study: str = "",
 ) -> Path:
     """Writes a run directory with `trials` search trials and the arm "paper", and returns it.
 
     Of the search trials the last `unfinished` are still running, `failed` failed, the worst `pruned` others were
     stopped at a rung (after epoch 1 or 3); the rest is complete, as the arm is. Each `commit_every`-th event commits.
+
+    `arms` are names of `ARMS`, run over 1..`seeds` as "paper" is then, and so are the `confirm` best configs of the
+    search; `test` gives each of these trials a reading of the test set. `study` is added to the study file.
     """
     assert failed + pruned + unfinished <= trials
+    assert not (confirm and unfinished), "confirmations wait for the end of the search"
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    text = STUDY.format(epochs=epochs, trials=trials)
+    text = _study_text(epochs=epochs, trials=trials, seeds=seeds, arms=arms, confirm=confirm, test=test) + study
     (folder / "study.toml").write_text(text)
     (folder / "resolved.toml").write_text(tomli_w.dumps(tomllib.loads(text)))
     (folder / "provenance.json").write_text(json.dumps(_provenance(), indent=1))
     store = Store(str(folder))
-    study = Study.model_validate(tomllib.loads(text))
-    plans = _plans(study, trials, epochs, failed, pruned, unfinished, random.Random(seed))
+    asked = Study.model_validate(tomllib.loads(text))
+    plans = _plans(asked, trials, epochs, failed, pruned, unfinished, random.Random(seed))
+    if seeds > 1 or arms or confirm:
+        plans = _measured_plans(asked, plans, epochs, seed)
+    plans = [{**plan, "test": test and plan["phase"] != "search"} for plan in plans]
     clock = _Clock(BEGIN)
     half = len(plans) // 2
     _first_start(store, plans[: half + 1], clock, commit_every)
     clock.now += timedelta(minutes=7)
     _second_start(store, plans[half:], clock, commit_every, running=unfinished > 0)
     return folder
+
+
+def _study_text(*, epochs: int, trials: int, seeds: int, arms: Sequence[str], confirm: int, test: bool) -> str:
+    rest = [f"\n[confirm]\ntop = {confirm}\n"] if confirm else []
+    for name in arms:
+        values = ", ".join(f"{knob} = {json.dumps(value)}" for knob, value in ARMS[name].items())
+        rest.append(f'\n[[arm]]\nname = "{name}"\nconfig = {{ {values} }}\n')
+    return STUDY.format(
+        epochs=epochs,
+        trials=trials,
+        top=f"seeds = {seeds}\n" if seeds > 1 else "",
+        corpus='test = "synthetic"\n' if test else "",
+        rest="".join(rest),
+    )
 
 
 class _Drawing:
@@ -135,6 +168,30 @@ def _plans(
     for index, plan in enumerate(worst):
         plan.update(state="pruned", last=min(1 if index < (pruned + 1) // 2 else 3, epochs - 1))
     return plans
+
+
+def _measured_plans(study: Study, plans: list[dict[str, Any]], epochs: int, seed: int) -> list[dict[str, Any]]:
+    """The arms over their seeds, the search, and its best configs over the same seeds."""
+    search = plans[1:]
+    complete = [plan for plan in search if plan["state"] == "complete"]
+    best = sorted(complete, key=lambda plan: plan["curve"][-1])[: study.confirm.top if study.confirm else 0]
+    arms = {BASELINE: {}} | {arm.name: arm.config for arm in study.arms}
+    first, last = [], []
+    for number in range(1, study.seeds + 1):
+        for name, params in arms.items():
+            plan = _plan(study, None, params, epochs, random.Random(f"{seed} {name} {number}"))
+            first.append({**plan, "arm": name})
+        for found in best:
+            params = {name: found["knobs"][name] for name in study.space() if name in found["knobs"]}
+            plan = _plan(study, found["number"], params, epochs, random.Random(f"{seed} {found['number']} {number}"))
+            last.append({**plan, "phase": "confirm"})
+        # What a seed adds to all configs alike: easy and hard draws.
+        shift = random.Random(f"{seed} {number}").gauss(0.0, 0.008)
+        for plan in (*first[-len(arms) :], *(last[-len(best) :] if best else [])):
+            plan["seed"] = number
+            plan["trial_id"] = trial_id(plan["config_id"], number, FINGERPRINT)
+            plan["curve"] = [max(0.01, value + (shift if epoch else 0.0)) for epoch, value in enumerate(plan["curve"])]
+    return [*first, *search, *last]
 
 
 def _plan(study: Study, number: int | None, params: dict[str, Any], epochs: int, rng: random.Random) -> dict[str, Any]:
@@ -261,7 +318,16 @@ def _attempt(
     if state == "complete":
         end["scores"] = f"{plan['trial_id']}-a{attempt}.arrow"
         store.write(f"tables/scores/{end['scores']}", encode(_scores(plan)))
+        if plan["test"]:
+            write.add(("readings", _reading(plan, attempt, clock.now)))
     write.add(("trials", {**row, **end, "revision": row["revision"] + 1}))
+
+
+def _reading(plan: dict[str, Any], attempt: int, time: datetime) -> dict[str, Any]:
+    """The test set is a little harder than dev."""
+    eer = 1.1 * plan["curve"][plan["last"]] + random.Random(f"test {plan['trial_id']}").gauss(0.0, 0.002)
+    facts = {"trial_id": plan["trial_id"], "attempt": attempt, "split": "test", "time": time, "scored": 24}
+    return {**facts, "fingerprint": "7e57", "metric.eer": eer, "metric.min_dcf": min(1.0, 2.6 * eer)}
 
 
 def _trial_row(plan: dict[str, Any], attempt: int, began: datetime, done: int) -> dict[str, Any]:
@@ -291,7 +357,10 @@ def _scores(plan: dict[str, Any], pairs: int = 24) -> pa.Table:
         "label": labels,
         "score": pa.array([rng.gauss(0.6 if label else 0.1, 0.2) for label in labels], pa.float32()),
     }
-    return pa.table(rows)
+    scores = pa.table(rows)
+    if not plan["test"]:
+        return scores
+    return pa.concat_tables([scores, scores.set_column(0, "split", pa.array(["test"] * pairs))])
 
 
 def _corpus_rows(writer: TableWriter) -> None:

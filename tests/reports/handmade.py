@@ -55,6 +55,34 @@ def trial(number: int | None = 0, **facts: Any) -> dict[str, Any]:
     }
 
 
+def measured(name: str, seed: int, objective: float | None = 0.1, **facts: Any) -> dict[str, Any]:
+    """A row of an arm's trial of a seed, or of a confirmation if the name is "#7"; knobs are the same for a name."""
+    number = int(name[1:]) if name.startswith("#") else None
+    order = 50 + 10 * seed + (0 if name == "paper" else 1 + (number or 0))
+    row = trial(number, trial_id=f"t-{name}-{seed}", seed=seed, objective=objective)
+    times = {"started": BEGIN + timedelta(seconds=10 * order), "ended": BEGIN + timedelta(seconds=10 * order + 10)}
+    if number is None:
+        row |= {"config_id": "cpaper" if name == "paper" else f"c-{name}", "arm": name}
+        row |= {"knob.learning_rate": 1e-3 * (1 + len(name))}
+    return {**row, "phase": "arm" if number is None else "confirm", **times, **facts}
+
+
+def reading(row: dict[str, Any], value: float | None, **facts: Any) -> dict[str, Any]:
+    """A row of the readings table: what a trial measured on the test set."""
+    return {
+        "trial_id": row["trial_id"],
+        "attempt": row["attempt"],
+        "split": "test",
+        "time": row["started"] + timedelta(seconds=9),
+        "scored": 100,
+        "fingerprint": "7e57",
+        "start": 1,
+        "metric.eer": value,
+        "metric.min_dcf": None if value is None else 2 * value,
+        **facts,
+    }
+
+
 def curve(row: dict[str, Any], values: list[float | None] | None = None) -> list[dict[str, Any]]:
     """Rows of the epochs table for a trial: `values` from epoch 0, by default a fall from 40 % to its objective."""
     if values is None:
@@ -80,6 +108,7 @@ def run_of(
     *,
     epochs: list[dict[str, Any]] | None = None,
     attempts: list[dict[str, Any]] | None = None,
+    readings: list[dict[str, Any]] | None = None,
     starts: list[dict[str, Any]] | None = None,
     corpus: list[dict[str, Any]] | None = None,
     rejected: list[dict[str, Any]] | None = None,
@@ -97,6 +126,7 @@ def run_of(
         trials=frame("trials", trials),
         attempts=frame("trials", attempts if attempts is not None else trials),
         epochs=frame("epochs", epochs),
+        readings=frame("readings", readings or []),
         starts=frame("starts", starts or []),
         corpus=frame("corpus", corpus or []),
         rejected=frame("rejected", rejected or []),

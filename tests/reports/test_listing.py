@@ -62,6 +62,16 @@ def test_table_is_aligned_and_clean(handmade: ModuleType, tmp_path: Path) -> Non
     assert "10.00" in lines[1]
 
 
+def test_confirmations_tell_config_and_seed(handmade: ModuleType, tmp_path: Path) -> None:
+    """A confirmation is a trial of its own phase, with the search's number and a seed of the study."""
+    text = render_listing(handmade.run_of(tmp_path, [handmade.trial(7), handmade.measured("#7", 2, 0.25)]))
+    heading, search, confirmed = (line.split()[1:7] for line in text.splitlines())
+
+    assert ["phase", "number", "seed", "state", "epochs", "dev"] == heading
+    assert ["search", "7", "8", "complete", "2/2", "18.00"] == search
+    assert ["confirm", "7", "2", "complete", "2/2", "25.00"] == confirmed
+
+
 def test_nothing_to_list_and_an_unknown_format(handmade: ModuleType, tmp_path: Path) -> None:
     """An empty run says so; a wrong format names the right ones."""
     empty = handmade.run_of(tmp_path, [])
@@ -76,7 +86,7 @@ def test_nothing_to_list_and_an_unknown_format(handmade: ModuleType, tmp_path: P
     ("module", "absent"),
     [
         ("reports.listing", ["altair", "vl_convert", "jinja2", "scipy", "torch", "ray"]),
-        ("reports.page", ["torch", "ray", "scipy"]),
+        ("reports.page", ["torch", "ray", "scipy.stats"]),
     ],
 )
 def test_imports_stay_light(module: str, absent: list[str]) -> None:

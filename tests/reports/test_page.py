@@ -14,6 +14,7 @@ import pytest
 from reports.blocks import Column, Row, Section, Table, Verbatim
 from reports.page import markdown_text, render, render_markdown, write_report
 from reports.reading import read_run
+from reports.sections import SECTIONS
 
 EVIL = "<script>alert('x')</script> | `a` & </pre> _b_ [c](http://example.org/x)"
 MAX_BYTES = 3_000_000
@@ -88,7 +89,7 @@ class TestPage:
         assert sections == targets[1:]
         assert "verdict" == sections[0]
         assert "provenance" == sections[-1]
-        assert [1, 10] == [sum(tag == name for tag, _ in parsed.tags) for name in ("h1", "h2")]
+        assert [1, 11] == [sum(tag == name for tag, _ in parsed.tags) for name in ("h1", "h2")]
 
     def test_charts_are_drawings_with_words(self, page: str) -> None:
         """Every figure holds an SVG that is named for those who do not see it; ids are unique."""
@@ -198,11 +199,11 @@ y = 2
 
 @pytest.mark.parametrize("rows", [[], [{}], [{"state": "failed", "error": "x"}]], ids=["none", "one", "failed"])
 def test_a_report_of_almost_nothing(handmade: ModuleType, tmp_path: Path, rows: list[dict[str, object]]) -> None:
-    """A run without trials, with one, with a failed one still has its ten sections."""
+    """A run without trials, with one, with a failed one still has all its sections."""
     run = handmade.run_of(tmp_path, [handmade.trial(n, **row) for n, row in enumerate(rows)])
     page, text = render(run)
 
-    assert 10 == page.count("<section ") == text.count("\n## ")
+    assert len(SECTIONS) == page.count("<section ") == text.count("\n## ")
 
 
 @pytest.mark.chromium

@@ -1,19 +1,29 @@
 """A reader sees one moment of a run, says what it could not read, and still reads old runs."""
 
 import json
+import shutil
+import subprocess
+import sys
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+import reports
 from reports import reading
+from reports.fragments import decode
 from reports.manifest import MANIFEST, RunError, read_manifest
 from reports.reading import knob_columns, metric_columns, read_run, read_scores
 from reports.schema import SCHEMA_VERSION, TABLES, columns_of
 from reports.store import Store
+from reports.table_render import render_table
 from reports.tables import TableWriter, next_start
 
+ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "data" / "run_v1"
+GOLDEN_SEEDS = GOLDEN.with_name("run_v1_seeds")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +75,77 @@ def test_scores_of_a_trial(run_path):
         read_scores(run, failed)
     with pytest.raises(RunError, match=f"no trial {complete[:-1]}; did you mean '{complete}'"):
         read_scores(run, complete[:-1])
+
+
+def test_scores_of_all_trials(run_path):
+    """A row a score with its trial, in the order of the trials; those without scores have none."""
+    run = read_run(run_path)
+    scores = run.scores.collect()
+    scored = run.trials.filter(pl.col("scores").is_not_null()).select("trial_id").collect()["trial_id"].to_list()
+    assert scores.schema == run.scores.collect_schema()
+    assert scores.columns == ["trial_id", "split", "left", "right", "label", "score"]
+    assert scores["trial_id"].unique(maintain_order=True).to_list() == scored
+    for trial_id in scored:
+        assert scores.filter(trial_id=trial_id).drop("trial_id").equals(read_scores(run, trial_id))
+
+
+def test_scores_are_read_when_collected(run_path, monkeypatch):
+    """Neither reading a run nor asking for its scores opens a scores object."""
+    opened = []
+    monkeypatch.setattr(reading, "decode", lambda store, path: opened.append(path) or decode(store, path))
+    scores = read_run(run_path).scores.filter(pl.col("label")).select(pl.len())
+    assert opened == []
+    assert scores.collect().item() > 0
+    assert len(opened) == 9
+
+
+@pytest.mark.parametrize("damage", ["truncated", "gone"])
+def test_lost_scores_are_left_out_and_named(tmp_path, fabricate_run, damage):
+    """Of all scores the others stay, with a warning; asked for alone, the lost ones are an error."""
+    path = fabricate_run(tmp_path / "run", trials=2, failed=0, pruned=0, epochs=1)
+    run = read_run(path)
+    lost = run.trials.collect().row(1, named=True)
+    file = path / "tables" / "scores" / lost["scores"]
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:100])
+    else:
+        file.unlink()
+    with pytest.warns(UserWarning, match=f"{file}: the scores of trial {lost['trial_id']} are left out: "):
+        left = run.scores.collect()
+    assert (left["trial_id"].n_unique(), lost["trial_id"] in left["trial_id"]) == (2, False)
+    with pytest.raises(RunError, match=f"{file}: the scores of trial {lost['trial_id']} are lost: "):
+        read_scores(run, lost["trial_id"])
+
+
+def test_scores_of_a_run_without_any(tmp_path, fabricate_run):
+    """The columns are there all the same."""
+    path = fabricate_run(tmp_path / "run", trials=2, failed=0, pruned=0, epochs=1)
+    Store(str(path)).delete_folder("tables")
+    assert read_run(path).scores.collect().shape == (0, 6)
+
+
+def test_reading_from_python(monkeypatch, tmp_path, capsys):
+    """`from reports import read_run`, as the package's docstring shows; an unknown name is an AttributeError."""
+    shutil.copytree(GOLDEN, tmp_path / "runs" / "demo")
+    monkeypatch.chdir(tmp_path)
+    example = textwrap.dedent(reports.__doc__.partition(":\n\n")[2])
+    exec(example, {})
+    assert "objective" in capsys.readouterr().out
+    assert (reports.Run, reports.read_run, reports.read_scores) == (reading.Run, read_run, read_scores)
+    with pytest.raises(AttributeError, match="has no attribute 'raed_run'"):
+        reports.raed_run  # noqa: B018
+
+
+def test_importing_the_package_is_light():
+    """`import reports` reads nothing; the reader needs no chart library, no torch and no Ray."""
+    code = (
+        "import sys, reports\n"
+        "assert not {'polars', 'pyarrow'} & set(sys.modules)\n"
+        "reports.read_run\n"
+        "assert not {'altair', 'vl_convert', 'jinja2', 'scipy', 'torch', 'ray'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_highest_attempt_and_revision_hold(tmp_path, fabricate_run):
@@ -207,6 +288,31 @@ def test_run_of_schema_1():
     assert (run.study.objective[0].metric, run.provenance["corpus_fingerprint"]) == ("eer", "5f1d0c7a9b3e")
 
 
+def test_run_of_schema_1_over_seeds():
+    """Arms and confirmations over three seeds, with readings of the test set, scores of both sets and a table."""
+    run = read_run(GOLDEN_SEEDS)
+    states = run.trials.group_by("phase", "state").len().sort("phase", "state").collect()
+    assert states.rows() == [
+        ("arm", "complete", 9),
+        ("confirm", "complete", 3),
+        ("search", "complete", 2),
+        ("search", "failed", 1),
+        ("search", "pruned", 1),
+    ]
+    who = run.trials.select("trial_id", "phase", "number", "seed", "init")
+    readings = run.readings.join(who.filter(pl.col("phase") == "confirm"), on="trial_id").collect()
+    columns = ("split", "scored", "number", "seed", "init", pl.col("metric.eer").round(6))
+    assert readings.select(columns).sort("seed").rows() == [
+        ("test", 24, 1, 1, None, 0.147537),
+        ("test", 24, 1, 2, None, 0.155855),
+        ("test", 24, 1, 3, None, 0.154318),
+    ]
+    assert (run.warnings, run.readings.collect().height) == ((), 12)
+    assert run.scores.group_by("split").len().sort("split").collect().rows() == [("dev", 336), ("test", 288)]
+    lines = render_table([run], "markdown").splitlines()[4:7]
+    assert lines == GOLDEN_TABLE
+
+
 EPOCH = {"trial_id": "new", "attempt": 1, "time": datetime(2026, 4, 1, tzinfo=UTC), "duration_s": 1.0}
 GOLDEN_TRIALS = [
     ("619b5ad49337", "paper", None, "complete", 3, 1, 0.111626, 0.1),
@@ -217,3 +323,8 @@ GOLDEN_TRIALS = [
 ]
 GOLDEN_EPOCHS = 17
 GOLDEN_CURVE = [0.369417, 0.227628, 0.152308, 0.111626]
+GOLDEN_TABLE = [
+    "| AP loss | 16.75 ± 1.18 (3) | 15.35 ± 1.11 (3) | 2.21 ± 0.03 (3) |  |  | baseline |",
+    "| mixup | 16.02 ± 0.72 (3) | 14.54 ± 0.70 (3) | 2.11 ± 0.02 (3) | +4.36 | +4.52 | −0.73 \\[−1.98, +0.53\\] tied |",
+    "| found | 15.26 ± 0.44 (3) | 14.00 ± 0.29 (3) |  | +8.89 |  | −1.49 \\[−3.59, +0.62\\] tied |",
+]

@@ -1,22 +1,28 @@
 """The sections: their order, and what each says of whole and of odd runs."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reports.blocks import Section
-from reports.pictures import importance, learning, progress, slices
+from reports.leaderboard import leaderboard
+from reports.pictures import importance, learning, progress
 from reports.provenance import provenance
 from reports.reading import Run, read_run
-from reports.sections import SECTIONS, SectionMaker, corpus, costs, failing, leaderboard
+from reports.sections import SECTIONS, SectionMaker, corpus, costs, failing
+from reports.slices import slices
 from reports.summaries import summarise
 
 ORDER = [
     "verdict",
     "leaderboard",
+    "table",
     "progress",
     "learning",
     "importance",
@@ -26,6 +32,16 @@ ORDER = [
     "corpus",
     "provenance",
 ]
+
+
+DRAWN = st.dictionaries(
+    st.tuples(st.sampled_from(["paper", "AP loss", "#0", "search"]), st.integers(1, 4)),
+    st.tuples(
+        st.sampled_from(["complete", "complete", "complete", "pruned", "failed", "running"]),
+        st.one_of(st.sampled_from([0.0, 0.1, 1e-300, math.nan, math.inf]), st.none(), st.floats(0.01, 0.9)),
+        st.booleans(),
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +137,7 @@ class TestOddRuns:
         [
             (leaderboard, [], {}, "No complete trial: nothing can be ranked."),
             (leaderboard, [0], {}, "The baseline is missing: the arm “paper” has not run."),
-            (progress, [0], {"state": "failed"}, "No complete trial yet"),
+            (progress, [0], {"state": "failed"}, "No complete trial of the search yet"),
             (learning, [], {}, "there is no curve to draw"),
             (learning, [0], {"state": "pruned"}, "No trial is complete: the curves show how far each came."),
             (importance, [0, 1], {}, "PED-ANOVA was not computed: too few complete configs: 2"),
@@ -159,6 +175,84 @@ class TestOddRuns:
         assert "loss" in [c.title for c in made(leaderboard, run).tables[0].columns]
         assert "This study has no search" in text_of(made(importance, run))
         assert "This study has no search" in text_of(made(slices, run))
+
+    def test_progress_follows_the_search_alone(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """Arms and confirmations are no steps of it; the dashed line is the baseline's mean."""
+        measured = [handmade.measured("paper", seed, 0.1 + 0.01 * seed) for seed in (1, 2, 3)]
+        rows = [*measured, handmade.measured("#0", 1, 0.01), handmade.trial(0, objective=0.05)]
+        section = made(progress, handmade.run_of(tmp_path, rows, study={"seeds": 3}))
+
+        assert "5.00 % was reached by #0, 1st of 1 trial of the search to end." in text_of(section)
+        assert "The dashed line is the baseline's mean over 3 seeds." in text_of(section)
+        assert "the baseline" in section.charts[0].wide
+        assert "#0 seed 1" not in section.charts[0].wide
+
+    def test_progress_without_a_search_follows_all_trials(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """One by one, and the words say that these are no means."""
+        rows = [handmade.measured(name, seed, 0.1 * seed) for name in ("paper", "AP loss") for seed in (1, 2)]
+        said = text_of(made(progress, handmade.run_of(tmp_path, rows, study={"search": None, "seeds": 2})))
+
+        assert "10.00 % was reached by paper seed 1, 1st of 4 trials to end." in said
+        assert "means over seeds are in the leaderboard" in said
+
+    def test_learning_draws_all_seeds_of_the_best_configs(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """In one colour, called by the config; the sentence tells of their mean, the axis of other weights."""
+        rows = [
+            handmade.measured(name, seed, v * seed) for name, v in (("paper", 0.1), ("#7", 0.05)) for seed in (1, 2)
+        ]
+        started = [{**row, "init": "t"} if row["number"] == 7 else row for row in rows]
+        sections = [made(learning, handmade.run_of(tmp_path, some, study={"seeds": 2})) for some in (rows, started)]
+
+        assert "Config #7 falls from 40.00 % at epoch 0 to 7.50 % at epoch 2 (mean of 2 seeds)" in text_of(sections[0])
+        assert "All seeds of a config have its colour." in text_of(sections[0])
+        assert "#7 seed 2: 10.00 % at epoch 2, complete" in sections[0].charts[0].wide
+        assert "epoch (0: untrained)" in sections[0].charts[0].wide
+        assert "epoch (0: before training)" in sections[1].charts[0].wide
+
+    def test_a_knob_that_depends_on_others_says_on_which(self, whole: Run) -> None:
+        """The slice says where it has an effect, and importance by which configs it is judged."""
+        by_knob = {chart.title: chart.sentence for chart in made(slices, whole).charts}
+
+        assert by_knob["beta_alpha"].startswith("Only where loss = ce_mixup or contrastive_mixup. ")
+        assert not by_knob["learning_rate"].startswith("Only where")
+        assert "beta_alpha is judged only by configs in which it has an effect." in text_of(made(importance, whole))
+
+    def test_importance_takes_the_search_at_its_word(self, fabricate_run: Callable[..., Path], tmp_path: Path) -> None:
+        """Confirmations do not change what is compared: one value a config, as the search saw it."""
+        plain, confirmed = (
+            read_run(fabricate_run(tmp_path / name, trials=20, **facts))
+            for name, facts in (("plain", {}), ("confirmed", {"seeds": 3, "arms": ("AP loss",), "confirm": 3}))
+        )
+
+        assert text_of(made(importance, plain)) == text_of(made(importance, confirmed))
+        assert text_of(made(slices, plain)).splitlines()[1:] == text_of(made(slices, confirmed)).splitlines()[1:]
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(drawn=DRAWN, seeds=st.integers(1, 4), comparison=st.sampled_from(["paired", "welch"]))
+    def test_no_mixture_of_ends_breaks_a_section(
+        self,
+        handmade: ModuleType,
+        tmp_path: Path,
+        drawn: dict[tuple[str, int], tuple[str, float | None, bool]],
+        seeds: int,
+        comparison: str,
+    ) -> None:
+        """Any states, values and readings of arms, confirmations and search trials: every section has its words."""
+        rows = [
+            handmade.trial(seed, state=state, objective=value)
+            if name == "search"
+            else handmade.measured(name, seed, value, state=state)
+            for (name, seed), (state, value, _) in drawn.items()
+        ]
+        # In the order of `drawn`: which of them read the test set.
+        was_read = [
+            is_read and row["phase"] != "search" for row, (_, _, is_read) in zip(rows, drawn.values(), strict=True)
+        ]
+        readings = [handmade.reading(row, 0.2) for row, flag in zip(rows, was_read, strict=True) if flag]
+        study = {"seeds": seeds, "comparison": comparison, "confirm": {"top": 2}}
+        run = handmade.run_of(tmp_path, rows, epochs=[], readings=readings, study=study)
+
+        assert ORDER == [section.key for make in SECTIONS if (section := made(make, run)).sentences or section.tables]
 
     def test_an_end_of_the_range_is_pointed_at(self, handmade: ModuleType, tmp_path: Path) -> None:
         """If the best value stands at the edge of what was searched, the slice says so."""

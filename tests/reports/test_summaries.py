@@ -4,6 +4,7 @@ import math
 import re
 import statistics
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reports.summaries import attempt_costs, best_so_far, cost_by_state, curves, failures, summarise
+from reports.reading import read_run
+from reports.summaries import attempt_costs, best_so_far, cost_by_state, curves, failures, search_configs, summarise
 
 STATES = st.sampled_from(["complete", "complete", "complete", "pruned", "failed", "running"])
 VALUES = st.one_of(st.floats(0.01, 0.5), st.sampled_from([0.1, 0.2]), st.just(math.nan), st.none())
@@ -88,6 +90,56 @@ class TestLeaderboard:
         configs = summarise(handmade.run_of(tmp_path, rows)).configs
 
         assert [("paper", 0.2, 1)] == configs.select("name", "value", "seeds").rows()
+
+
+class TestSeveralSeeds:
+    def test_trials_are_named_with_their_seed(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """ "#7" is the search's trial, "#7 seed 2" a confirmation of it; configs have no seed in their name."""
+        rows = [handmade.measured("paper", 1), handmade.measured("#7", 2), handmade.trial(7)]
+        trials = summarise(handmade.run_of(tmp_path, rows, study={"seeds": 2})).trials
+
+        assert {("paper seed 1", "paper"), ("#7 seed 2", "#7"), ("#7", "#7")} == set(
+            trials.select("name", "config_name").rows()
+        )
+
+    def test_with_one_seed_an_arm_needs_none_in_its_name(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """A confirmation does: the search's trial has its number too."""
+        rows = [handmade.measured("paper", 1), handmade.measured("#7", 1), handmade.trial(7)]
+        trials = summarise(handmade.run_of(tmp_path, rows)).trials
+
+        assert {"paper", "#7 seed 1", "#7"} == set(trials["name"])
+
+    def test_the_best_is_confirmed_if_any_is(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """A better single seed does not lead; without a confirmed config it does."""
+        lucky = handmade.trial(3, objective=0.01)
+        rows = [
+            lucky,
+            *(handmade.measured(name, seed, v) for name, v in (("paper", 0.2), ("#7", 0.1)) for seed in (1, 2)),
+        ]
+        confirmed, seen = (summarise(handmade.run_of(tmp_path, some)) for some in (rows, [lucky, rows[1]]))
+
+        assert ["#7", "paper"] == confirmed.leading["name"].to_list()
+        assert ("#7", ["#3"]) == ((confirmed.best() or {})["name"], confirmed.unconfirmed["name"].to_list())
+        assert [1] == confirmed.unconfirmed["rank"].to_list()
+        assert "#3" == (seen.best() or {})["name"]
+
+    def test_standings_and_configs_agree(self, fabricate_run: Callable[..., Path], tmp_path: Path) -> None:
+        """The means of the verdict are those of the table that everything else reads."""
+        summary = summarise(read_run(fabricate_run(tmp_path / "run", seeds=3, arms=("AP loss",), confirm=2, failed=0)))
+        values = dict(summary.configs.select("config_id", "value").iter_rows())
+
+        assert 4 == len(summary.confirmed)
+        for one in summary.confirmed:
+            assert one.dev is not None
+            assert pytest.approx(values[one.config_id], rel=1e-12) == one.dev.mean
+
+    def test_search_configs_have_the_values_that_the_search_saw(self, handmade: ModuleType, tmp_path: Path) -> None:
+        """A confirmation is another measurement of the config."""
+        rows = [handmade.trial(7, objective=0.1), *(handmade.measured("#7", seed, 0.3) for seed in (1, 2))]
+        summary = summarise(handmade.run_of(tmp_path, rows))
+
+        assert [("#7", 0.1)] == search_configs(summary).select("name", "value").rows()
+        assert [("#7", pytest.approx(0.3))] == summary.configs.select("name", "value").rows()
 
 
 class TestBestSoFar:

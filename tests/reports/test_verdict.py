@@ -51,13 +51,56 @@ def test_the_baseline_may_win(handmade: ModuleType, said: Callable[..., str]) ->
 
 
 def test_several_seeds_have_a_deviation(handmade: ModuleType, said: Callable[..., str]) -> None:
-    """From two seeds on, the deviation is printed; a config with one seed keeps the doubt."""
-    rows = [handmade.trial(None, trial_id=f"t{n}", seed=n, objective=v) for n, v in enumerate((0.1, 0.12, 0.14))]
+    """From two seeds on, the deviation and an interval are printed; a config with one seed keeps the doubt."""
+    rows = [handmade.measured("paper", seed, value) for seed, value in enumerate((0.1, 0.12, 0.14))]
     text = said(rows)
 
-    assert "12.00 ± 2.00 %" in text
-    assert "no test says yet which differences are real" in text
-    assert "Unconfirmed: some configs have one seed only" in said([*rows, handmade.trial(5)])
+    assert "12.00 ± 2.00 % (3 seeds)" in text
+    assert "The 95 % interval of the mean is 7.03 to 16.97." in text
+    assert "1 more config is unconfirmed (one seed): it is listed apart" in said([*rows, handmade.trial(5)])
+
+
+def test_facts_on_top(handmade: ModuleType, tmp_path: Path) -> None:
+    """The best confirmed mean and the baseline's with their seeds; while none is confirmed, the best seen."""
+    several = [
+        handmade.measured(name, seed, v + 0.01 * seed) for name, v in (("paper", 0.2), ("#7", 0.1)) for seed in (1, 2)
+    ]
+    single = [handmade.trial(None, objective=0.2), handmade.trial(7, objective=0.1)]
+    found = []
+    for rows in (several, single, []):
+        run = handmade.run_of(tmp_path, rows)
+        found.append([(fact.label, fact.value, fact.note) for fact in verdict(run, summarise(run)).facts[:3]])
+
+    untrained = ("untrained net", "40.00 %", "the best config before its first step")
+    assert [
+        ("lowest mean dev EER", "11.50 ± 0.71 %", "config #7, 2 seeds"),
+        ("baseline “paper”", "21.50 ± 0.71 %", "2 seeds"),
+        untrained,
+    ] == found[0]
+    assert [
+        ("lowest dev EER seen", "10.00 %", "trial #7, unconfirmed"),
+        ("baseline “paper”", "20.00 %", "1 seed"),
+        untrained,
+    ] == found[1]
+    assert [("lowest dev EER seen", "–", "no complete trial yet"), ("baseline “paper”", "–", "has not run")] == found[
+        2
+    ][:2]
+
+
+def test_other_weights_are_no_untrained_net(handmade: ModuleType, tmp_path: Path, said: Callable[..., str]) -> None:
+    """An arm that starts from another's weights: epoch 0 is before its own training, not an untrained net."""
+    rows = [
+        *(handmade.measured("paper", seed, 0.3) for seed in (1, 2)),
+        *(handmade.measured("tuned", seed, 0.1, init=f"t-paper-{seed}") for seed in (1, 2)),
+    ]
+    run = handmade.run_of(tmp_path, rows)
+    labels = [fact.label for fact in verdict(run, summarise(run)).facts]
+
+    assert "Before its own training, from the weights of another trial, this net has 40.00 %: after it" in said(rows)
+    assert "untrained" not in said(rows)
+    assert "untrained" not in said(rows, epochs=[])
+    assert "before its own training" in labels
+    assert "untrained net" not in labels
 
 
 @pytest.mark.parametrize(

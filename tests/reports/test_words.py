@@ -4,7 +4,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reports.words import clean, count, joined, knob_value, metric_difference, metric_value, moment, ordinal, span
+from reports.words import (
+    clean,
+    count,
+    interval,
+    joined,
+    knob_value,
+    mean_value,
+    metric_difference,
+    metric_value,
+    moment,
+    ordinal,
+    signed_difference,
+    span,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +40,38 @@ def test_differences_of_percent_are_points() -> None:
     """A difference has no sign: the sentence says above or below."""
     assert "1.79 points" == metric_difference("eer", -0.0179)
     assert "0.100" == metric_difference("min_dcf", 0.1)
+
+
+def test_means_with_their_deviation() -> None:
+    """One unit for both; no deviation without one."""
+    assert "7.31 ± 0.20 %" == mean_value("eer", 0.0731, 0.002)
+    assert "7.31 ± 0.20" == mean_value("eer", 0.0731, 0.002, unit=False)
+    assert "0.123" == mean_value("min_dcf", 0.1234, None)
+
+
+@pytest.mark.parametrize(
+    ("expected", "low", "high"),
+    [
+        ("−0.40 to 1.00", -0.004, 0.01),
+        ("0.00 to 0.00", 0.0, 0.0),
+        ("0.00 to 1.00", -1e-12, 0.01),
+        ("−2.61 to −0.002", -0.0261, -0.0000212),
+        ("0.004 to 1.00", 0.000041, 0.01),
+        ("−0.0005 to ∞", -0.0000049, float("inf")),
+        ("–", None, None),
+    ],
+)
+def test_intervals_tell_on_which_side_of_zero_they_end(expected: str, low: float | None, high: float | None) -> None:
+    """An end that is not 0 is not shown as 0: whether the interval holds 0 must be seen."""
+    assert expected == interval("eer", low, high)
+
+
+@pytest.mark.parametrize(
+    ("expected", "difference"), [("+1.79", 0.0179), ("−0.20", -0.002), ("0.00", -0.000001), ("–", None), ("0.00", 0.0)]
+)
+def test_differences_with_a_sign(expected: str, difference: float | None) -> None:
+    """What rounds to zero has none."""
+    assert expected == signed_difference("eer", difference)
 
 
 @pytest.mark.parametrize(("expected", "seconds"), [("0.4 s", 0.4), ("41 s", 41.2), ("12.3 min", 738), ("5.2 h", 18720)])

@@ -1,11 +1,14 @@
 import dataclasses
 import hashlib
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from search_spaces.contrastive_mixup import ContrastiveMixup
 from search_spaces.identity import config_id, trial_id
-from search_spaces.knobs import knobs_of
+from search_spaces.knobs import active_knobs, knobs_of
 
 NAME = "contrastive_mixup"
 
@@ -30,6 +33,35 @@ def test_inactive_knobs_are_no_part_of_the_identity() -> None:
     assert weak == strong
     assert weak != config_id(NAME, ContrastiveMixup())
     assert config_id(NAME, ContrastiveMixup()) != config_id(NAME, ContrastiveMixup(beta_alpha=0.4))
+
+
+MIXED = st.fixed_dictionaries(
+    {
+        "loss": st.sampled_from(["ap", "ce_mixup", "contrastive_mixup"]),
+        "beta_alpha": st.sampled_from([0.1, 0.4]),
+        "mixup_level": st.sampled_from(["waveform", "log_mel"]),
+        "volume": st.sampled_from(["rms", "peak", "none"]),
+        "width": st.sampled_from([4, 8]),
+    }
+)
+
+
+@given(MIXED, MIXED)
+def test_two_configs_are_the_same_if_and_only_if_what_has_an_effect_is(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Differences in inactive knobs alone make no other configuration, and any other difference does."""
+    first, second = ContrastiveMixup(**one), ContrastiveMixup(**other)
+
+    assert (active_knobs(first) == active_knobs(second)) == (config_id(NAME, first) == config_id(NAME, second))
+
+
+def test_whose_weights_a_config_starts_from_is_part_of_its_identity() -> None:
+    """The same knobs from other weights are another configuration; nothing to start from is no part of it."""
+    ids = {config_id(NAME, ContrastiveMixup(), init) for init in (None, {}, {"config": "a"}, {"config": "b"})}
+
+    assert 3 == len(ids)
+    assert config_id(NAME, ContrastiveMixup()) == config_id(NAME, ContrastiveMixup(), {})
 
 
 def test_an_integer_is_the_same_as_its_float() -> None:

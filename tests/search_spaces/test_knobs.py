@@ -4,7 +4,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search_spaces.contrastive_mixup import ContrastiveMixup
-from search_spaces.knobs import active_knobs, active_names, distribution_of, knob, knobs_of
+from search_spaces.knobs import active_knobs, active_names, conditions_of, distribution_of, knob, knobs_of
 from search_spaces.registry import CONFIGS, build_config
 
 
@@ -131,6 +131,28 @@ def test_every_knob_has_a_sentence_and_every_condition_can_be_met(trainable: str
         assert one.sentence
         for parent, allowed in (one.when or {}).items():
             assert [None] * len(allowed) == [knobs[parent].why_not(value) for value in allowed]
+
+
+def test_conditions_are_inherited() -> None:
+    """A knob needs what the knob needs that it names; what both need must hold together."""
+
+    assert {} == conditions_of(knobs_of(Chain), "a")
+    assert {"a": ("on",), "b": ("on",)} == conditions_of(knobs_of(Chain), "c")
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """c needs a = on, and by way of b that it is off."""
+
+    a: str = knob("on", "first", choices=("on", "off"))
+    b: str = knob("on", "second", choices=("on", "off"), when={"a": ("off",)})
+    c: float = knob(1.0, "third", when={"a": ("on",), "b": ("on",)})
+
+
+def test_a_knob_that_can_never_have_an_effect_is_a_mistake_in_the_class() -> None:
+    """Its conditions hold one by one, but never together."""
+    with pytest.raises(AssertionError, match="c can never have an effect"):
+        knobs_of(Contradiction)
 
 
 def test_active_names_need_values_of_all_parents() -> None:

@@ -11,6 +11,7 @@ import tomli_w
 
 from search_spaces.problems import StudyError
 from search_spaces.reading import ReadStudy, parse_study, read_study, shipped_studies
+from search_spaces.study import Study
 
 HEAD = """
 title = "What is asked?"
@@ -22,22 +23,16 @@ SEARCH = "[search]\ntrials = 4\n[search.space]\n"
 Read = Callable[..., ReadStudy]
 
 
-@pytest.fixture
-def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
-    """Writes study.toml with a text and reads it, from its own folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def read_text(text: str, **options: object) -> ReadStudy:
-        Path("study.toml").write_text(text, encoding="utf-8")
-        return read_study("study.toml", **options)  # type: ignore[arg-type]
-
-    return read_text
-
-
 def messages(read: Read, text: str, **options: object) -> list[str]:
     with pytest.raises(StudyError) as caught:
         read(text, **options)
     return [str(problem).removeprefix("study.toml: ") for problem in caught.value.problems]
+
+
+def sources_of(study: Study) -> dict[str, list[str]]:
+    """The sources of a study that has no conditions on them."""
+    assert not any(each.where for sources in study.corpus.values() for each in sources)
+    return {role: [each.source for each in sources] for role, sources in study.corpus.items()}
 
 
 # ---- what is right
@@ -47,7 +42,7 @@ def test_a_study_is_read_with_its_defaults(read: Read) -> None:
     """What a file does not say has the grammar's defaults; a single source is a list of one."""
     study = read(HEAD + CORPUS + SEARCH + "beta_alpha = true").study
 
-    assert {"train": ("synthetic",)} == study.corpus
+    assert {"train": ["synthetic"]} == sources_of(study)
     assert (1, 0, ()) == (study.seeds, study.seed, study.arms)
     assert study.search is not None
     assert (4, "tpe", "none", 1, 3) == (
@@ -105,32 +100,32 @@ def test_relative_sources_belong_to_whoever_wrote_them(read: Read, tmp_path: Pat
     (tmp_path / "studies/mine.toml").write_text(HEAD + '[corpus]\ntrain = ["a.csv", "synthetic?speakers=20"]\n')
     study = read_study("studies/mine.toml", corpus=["dev=b.csv", "dev=s3://bucket/c.parquet"]).study
 
-    assert (str(tmp_path / "studies/a.csv"), "synthetic?speakers=20") == study.corpus["train"]
-    assert (str(tmp_path / "b.csv"), "s3://bucket/c.parquet") == study.corpus["dev"]
+    assert [str(tmp_path / "studies/a.csv"), "synthetic?speakers=20"] == sources_of(study)["train"]
+    assert [str(tmp_path / "b.csv"), "s3://bucket/c.parquet"] == sources_of(study)["dev"]
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["synthetic?speakers=9"], {"train": ("synthetic?speakers=9",)}),
-        (["dev=synthetic"], {"train": ("synthetic",), "dev": ("synthetic",)}),
-        (["train=synthetic?seed=1", "train=synthetic?seed=2"], {"train": ("synthetic?seed=1", "synthetic?seed=2")}),
-        (["synthetic", "dev=synthetic?seed=3"], {"train": ("synthetic",), "dev": ("synthetic?seed=3",)}),
-        (["s3://bucket/a=b.csv"], {"train": ("s3://bucket/a=b.csv",)}),
+        (["synthetic?speakers=9"], {"train": ["synthetic?speakers=9"]}),
+        (["dev=synthetic"], {"train": ["synthetic"], "dev": ["synthetic"]}),
+        (["train=synthetic?seed=1", "train=synthetic?seed=2"], {"train": ["synthetic?seed=1", "synthetic?seed=2"]}),
+        (["synthetic", "dev=synthetic?seed=3"], {"train": ["synthetic"], "dev": ["synthetic?seed=3"]}),
+        (["s3://bucket/a=b.csv"], {"train": ["s3://bucket/a=b.csv"]}),
     ],
     ids=["bare", "one role", "role twice", "bare and role", "uri with ="],
 )
-def test_corpus_options(read: Read, options: list[str], expected: dict[str, tuple[str, ...]]) -> None:
+def test_corpus_options(read: Read, options: list[str], expected: dict[str, list[str]]) -> None:
     """A bare source replaces the whole corpus, a role one role; a role given twice has two sources."""
 
-    assert expected == read(HEAD + CORPUS, corpus=options).study.corpus
+    assert expected == sources_of(read(HEAD + CORPUS, corpus=options).study)
 
 
 def test_a_bare_corpus_drops_the_file_s_other_roles(read: Read) -> None:
     """A dev set chosen for the file's corpus says nothing about another one."""
     text = HEAD + '[corpus]\ntrain = "synthetic"\ndev = "synthetic?seed=5"\n'
 
-    assert {"train": ("synthetic?seed=1",)} == read(text, corpus=["synthetic?seed=1"]).study.corpus
+    assert {"train": ["synthetic?seed=1"]} == sources_of(read(text, corpus=["synthetic?seed=1"]).study)
 
 
 def test_a_set_knob_leaves_the_search(read: Read) -> None:
@@ -174,7 +169,7 @@ learning_rate = { low = 0.5, high = 0.05 }
     assert [
         "objective[1].metric: contrastive_mixup has no metric 'err'; did you mean 'eer'? (choices: eer, min_dcf)",
         'seeds: must be an integer, but got "3"',
-        "corpus.trian: no role 'trian'; did you mean 'train'? (choices: train, dev)",
+        "corpus.trian: no role 'trian'; did you mean 'train'? (choices: train, dev, test, trials)",
         "search.trials: `trials >= 1` must hold, but got 0",
     ] == messages(read, text)[:4]
     assert messages(read, text)[4].startswith(
@@ -427,12 +422,23 @@ WRONG = {
         CORPUS + '[[arm]]\nname = "A"\nconfig = { train_utterances = 2, batch_utterances = 3 }',
         "arm[1].config.train_utterances: `train_utterances >= batch_utterances`",
     ),
-    "confirm": (
+    "confirm without search": (
         CORPUS + "[confirm]\ntop = 3",
-        "confirm: confirming the best configs is not supported by this version yet",
+        "confirm: needs a [search]: it measures the search's best",
     ),
-    "table": (CORPUS + '[table]\nrows = ["a"]', "table: tables of arms is not supported by this version yet"),
-    "scale": (CORPUS + "[scale.paper]\nepochs = 3", "scale: scales is not supported by this version yet"),
+    "confirm more than searched": (
+        CORPUS + "[confirm]\ntop = 5\n" + SEARCH + "loss = true",
+        "confirm.top: `top <= trials` must hold, but got top=5, and trials=4 in [search]",
+    ),
+    "confirm nothing": (
+        CORPUS + "[confirm]\ntop = 0\n" + SEARCH + "loss = true",
+        "confirm.top: `top >= 1` must hold, but got 0",
+    ),
+    "confirm what": (CORPUS + "[confirm]\n" + SEARCH + "loss = true", "confirm.top: is missing: write top = 3"),
+    "comparison": (
+        'comparison = "pairs"\n' + CORPUS,
+        "comparison: must be one of the choices, but got \"pairs\"; did you mean 'paired'? (choices: paired, welch)",
+    ),
     "seed": ("seed = -1\n" + CORPUS, "seed: `seed >= 0` must hold, but got -1"),
 }
 
@@ -508,7 +514,9 @@ def test_a_mistake_in_the_head_is_one_precise_message(read: Read, old: str, new:
         ({"trials": 0}, "--trials: `trials >= 1` must hold, but got 0"),
         ({"workers": 0}, "--workers: `workers >= 1` must hold, but got 0"),
         ({"corpus": ["trian=synthetic"]}, "--corpus trian: no role 'trian'; did you mean 'train'?"),
-        ({"corpus": ["test=synthetic"]}, "--corpus test: contrastive_mixup makes no use of the role 'test'"),
+        ({"corpus": ["noise=synthetic"]}, "--corpus noise: contrastive_mixup makes no use of the role 'noise'"),
+        ({"seeds": 0}, "--seeds: `seeds >= 1` must hold, but got 0"),
+        ({"scale": "paper"}, "--scale paper: the study has no scales"),
         ({"corpus": ["dev="]}, "--corpus dev=: needs a source"),
         ({"corpus": [""]}, "--corpus: needs a source"),
     ],
@@ -558,10 +566,20 @@ def test_an_error_is_a_value_error_that_can_be_pickled(read: Read) -> None:
 
 
 ODD_VALUES = (0, -1, 2.5, True, "", "x", [], [1], ["x", 2], {}, {"x": 1}, [{}], [{"name": 3}], {"low": "a", "high": []})
+OPTIONS = {
+    "scale": "paper",
+    "corpus": ["dev=x.csv"],
+    "trials": 3,
+    "seeds": 2,
+    "workers": 1,
+    "sets": ["loss=ap", "epochs=1"],
+}
 FULL = """
 seeds = 2
 [corpus]
-train = "synthetic"
+train = ["a.csv", { source = "b.csv", where = { gender = "F", age = { min = 20, max = 39 }, set = ["a", 2] } }]
+test = { source = "c.csv" }
+trials = "t.txt"
 [config]
 epochs = 3
 [search]
@@ -569,12 +587,53 @@ trials = 2
 [search.space]
 beta_alpha = { low = 0.1, high = 1.0, step = 0.1 }
 loss = { choices = ["ap", "ce_mixup"] }
+[confirm]
+top = 1
 [[arm]]
 name = "A"
 config = { width = 8 }
+init_from = "B"
+[[arm]]
+name = "B"
+init_from = { run = "runs/x", arm = "paper" }
+[table]
+caption = "c"
+baseline = "paper"
+metric = "eer"
+cell = [
+    { row = "paper", column = "y", arm = ["paper", "A"], published = { mean = 1.5, std = 0.2, n = 3 } },
+    { row = "x", column = "y", confirmed = 1 },
+]
+[scale.paper]
+seeds = 3
+trials = 5
+corpus = { train = { source = "d.csv", where = { gender = "F" } } }
+config = { width = 16 }
+resources = { workers = 4 }
 [resources]
 workers = 2
 """
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": "paper"}], ids=["as it is", "scaled"])
+def test_resolved_is_the_study_that_is_run(read: Read, options: dict[str, Any]) -> None:
+    """A study with everything in it is read again as the same study, by us and by whoever knows the models alone."""
+    found = read(HEAD + FULL, **options)
+
+    assert found.study == parse_study(found.resolved.encode(), label="resolved.toml")
+    assert found.study == Study.model_validate(tomllib.loads(found.resolved))
+    assert found.study.table is not None
+    assert ({}, "paper") == (found.study.scale, found.study.table.baseline)
+    assert "scale" not in tomllib.loads(found.resolved)
+
+
+def test_a_study_of_an_older_run_stays_readable() -> None:
+    """Runs of earlier versions keep the resolved study that these wrote."""
+    path = Path(__file__).parents[1] / "reports/data/run_v1/resolved.toml"
+    study = Study.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+
+    assert {"train": ["synthetic"]} == sources_of(study)
+    assert study.config == parse_study(path.read_bytes(), label="resolved.toml").config
 
 
 def places(node: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
@@ -593,7 +652,7 @@ def test_no_value_at_any_place_makes_the_checks_stumble(place: tuple[str | int, 
             node = node[key]
         node[place[-1]] = odd
         (tmp_path / "odd.toml").write_text(tomli_w.dumps(raw), encoding="utf-8")
-        for options in ({}, {"corpus": ["dev=x.csv"], "trials": 3, "workers": 1, "sets": ["loss=ap", "epochs=1"]}):
+        for options in ({}, OPTIONS):
             said = ["nothing"]
             try:
                 read_study(str(tmp_path / "odd.toml"), **options)

@@ -1,10 +1,16 @@
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
+from search_spaces.checks import study_problems
+from search_spaces.identity import config_id
+from search_spaces.knobs import active_knobs, knob, values_of
 from search_spaces.problems import StudyError
+from search_spaces.registry import CONFIGS
 from search_spaces.study import Study
 
 
@@ -112,6 +118,137 @@ def test_optuna_trials_answer_within_the_ranges() -> None:
         assert (params["loss"] != "ap") == ("beta_alpha" in params)
         assert params["embedding_size"] in range(32, 65, 8)
         assert params == {name: getattr(study.config_of(params), name) for name in params}
+
+
+@dataclass(frozen=True)
+class Deep:
+    """Four levels: a choice, then a count, then a switch, then a number."""
+
+    metrics: ClassVar[dict[str, str]] = {"eer": "minimize"}
+    roles: ClassVar[tuple[str, ...]] = ("train",)
+    sample_rate: ClassVar[int] = 16_000
+
+    net: str = knob("plain", "which net", choices=("plain", "deep"))
+    blocks: int = knob(1, "how many", low=1, high=4, minimum=1, when={"net": ("deep",)})
+    skips: bool = knob(False, "whether blocks are skipped", when={"blocks": (2, 4)})
+    drop: float = knob(0.1, "how many are skipped", low=0.05, high=0.5, when={"skips": (True,)})
+
+    def problems(self) -> list[Any]:
+        return []
+
+
+@pytest.fixture
+def deep(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a trainable whose knobs are those of `Deep`."""
+    monkeypatch.setitem(cast("dict[str, Any]", CONFIGS), "deep", Deep)
+    return "deep"
+
+
+MIXUP_SPACE = {"loss": True, "mixup_level": True, "volume": True, "beta_alpha": True, "learning_rate": True}
+DEEP_SPACE: dict[str, Any] = {"drop": True, "skips": True, "blocks": True, "net": True}
+
+
+@pytest.mark.parametrize("sampler", [RandomSampler(seed=0), TPESampler(seed=0)], ids=["random", "tpe"])
+@pytest.mark.parametrize(
+    ("trainable", "config", "space", "num_patterns"),
+    [
+        ("contrastive_mixup", {}, MIXUP_SPACE, 3),
+        ("contrastive_mixup", {"loss": "ce_mixup"}, MIXUP_SPACE, 2),
+        ("deep", {}, DEEP_SPACE, 4),
+        ("deep", {"net": "deep", "blocks": 3}, DEEP_SPACE, 1),
+        ("deep", {"net": "deep", "blocks": 4}, DEEP_SPACE, 2),
+    ],
+    ids=["mixing", "mixing with a fixed loss", "deep", "deep without skips", "deep with skips"],
+)
+def test_no_inactive_value_is_ever_set(
+    trainable: str, config: dict[str, Any], space: dict[str, Any], num_patterns: int, sampler: BaseSampler, deep: str
+) -> None:
+    """Of 500 sampled trials, each has exactly the searched knobs that have an effect in its config, and no others."""
+    searched = {name: entry for name, entry in space.items() if name not in config}
+    study = study_of(trainable=trainable, config=config, search={"trials": 500, "space": searched})
+    sweep = optuna.create_study(sampler=sampler)
+    patterns, ids = set(), dict[str, str]()
+    for _ in range(500):
+        trial = sweep.ask()
+        params = study.suggest(trial)
+        built = study.config_of(params)
+        sweep.tell(trial, len(params) + sum(value for value in params.values() if isinstance(value, float)))
+
+        assert params == trial.params
+        assert set(params) == set(active_knobs(built)) & set(searched)
+        # What is not set could be anything: it is no part of the identity. What is set is a part of it.
+        assert ids.setdefault(config_id(trainable, built), str(params)) == str(params)
+        patterns.add(frozenset(params))
+
+    assert num_patterns == len(patterns)
+
+
+def test_every_config_has_one_identity_for_what_has_an_effect(deep: str) -> None:
+    """Over all configs of four levels: the same identity if and only if the active knobs are the same."""
+    configs = [
+        Deep(net, blocks, skips, drop)
+        for net in ("plain", "deep")
+        for blocks in (1, 2, 3, 4)
+        for skips in (False, True)
+        for drop in (0.1, 0.2)
+    ]
+    ids: dict[str, set[str]] = {}
+    for config in configs:
+        ids.setdefault(config_id(deep, config), set()).add(str(active_knobs(config)))
+
+    assert {1} == {len(same) for same in ids.values()}
+    assert len({str(active_knobs(config)) for config in configs}) == len(ids) == 9
+    assert 32 == len({str(values_of(config)) for config in configs})
+
+
+@pytest.mark.parametrize(
+    ("config", "space", "expected"),
+    [
+        ({"net": "deep"}, {"blocks": True, "drop": True, "skips": True}, []),
+        ({}, {"blocks": True}, ['blocks: the knob has no effect in any trial: it needs net = "deep", but net is']),
+        ({}, {"drop": True}, ['drop: the knob has no effect in any trial: it needs net = "deep", but net is "plain"']),
+        (
+            {"net": "deep", "blocks": 3},
+            {"skips": True, "drop": True},
+            [
+                "skips: the knob has no effect in any trial: it needs blocks = 2 or 4, but blocks is 3",
+                "drop: the knob has no effect in any trial: it needs blocks = 2 or 4, but blocks is 3",
+            ],
+        ),
+        (
+            {"net": "deep"},
+            {"blocks": {"low": 1, "high": 3, "step": 2}, "skips": True},
+            ["skips: the knob has no effect in any trial: it needs blocks = 2 or 4, but blocks never has it"],
+        ),
+        (
+            {"net": "deep"},
+            {"blocks": {"choices": [1, 3]}, "skips": True},
+            ["skips: the knob has no effect in any trial: it needs blocks = 2 or 4, but blocks never has it"],
+        ),
+        (
+            {"net": "deep", "skips": False},
+            {"blocks": True, "drop": True},
+            ["drop: the knob has no effect in any trial: it needs skips = true, but skips is false"],
+        ),
+    ],
+    ids=["all", "parent", "grandparent", "fixed count", "steps", "choices", "switch"],
+)
+def test_a_searched_knob_without_any_effect_is_refused(
+    config: dict[str, Any], space: dict[str, Any], expected: list[str], deep: str
+) -> None:
+    """Whatever forbids it: a fixed value or a range, of the knob that it names or of one further up."""
+    raw = {
+        "title": "?",
+        "trainable": deep,
+        "objective": [{"metric": "eer", "goal": "minimize"}],
+        "corpus": {"train": "synthetic"},
+        "config": config,
+        "search": {"trials": 4, "space": space},
+    }
+    found = [str(problem).removeprefix("search.space.") for problem in study_problems(raw)]
+
+    assert len(expected) == len(found)
+    assert [] == [text for text, start in zip(found, expected, strict=True) if not text.startswith(start)]
 
 
 def test_a_study_cannot_be_changed_in_place() -> None:

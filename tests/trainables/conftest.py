@@ -11,8 +11,9 @@ import torch
 
 from search_spaces.contrastive_mixup import ContrastiveMixup
 from trainables.contrastive_mixup import build
-from trainables.corpora.corpus import AudioCache, Corpus, Row, build_corpus
-from trainables.corpora.splits import Splits
+from trainables.corpora.corpus import Corpus, Row, build_corpus
+from trainables.corpora.splits import Splits, audio_caches
+from trainables.corpora.trial_pairs import TrialPairs
 from trainables.task import Task
 
 SAMPLE_RATE = 16_000
@@ -34,7 +35,7 @@ class Hums:
 
     text: str = "hums"
 
-    def listing(self, *, number, sample_rate):
+    def listing(self, *, number, sample_rate, wheres=()):
         raise NotImplementedError
 
     def examine(self, row, *, sample_rate, min_s):
@@ -77,15 +78,24 @@ def corpus_of(counts: dict[int, int], path: str | None = None) -> Corpus:
 
 
 def small_splits(**train: Any) -> Splits:
-    """8 train speakers of 2 to 4 utterances, 4 dev speakers of 5."""
+    """8 train speakers of 2 to 4 utterances, 4 dev speakers of 5, 3 test speakers of 4 with a list of trials."""
     return Splits(
         train=corpus_of({speaker: 2 + speaker % 3 for speaker in range(8)}, **train),
         dev=corpus_of(dict.fromkeys(range(20, 24), 5)),
-        test=None,
+        test=corpus_of(dict.fromkeys(range(30, 33), 4)),
+        trials=given_trials(),
         rejected=(),
         notes=(),
         fingerprint="small",
+        test_fingerprint="small test",
     )
+
+
+def given_trials() -> TrialPairs:
+    """A list as people write them: targets and others mixed, some trials twice, one utterance in none."""
+    pairs = [(right, left) for right in range(11) for left in range(right)]
+    left, right = np.array([*pairs[::-2], *pairs[1::2], *pairs[:5]], dtype=np.int32).T
+    return TrialPairs(left=left, right=right, label=left // 4 == right // 4)
 
 
 def small_task(
@@ -96,7 +106,7 @@ def small_task(
         replace(config, **knobs),
         seed=seed,
         splits=splits,
-        audio=(AudioCache(splits.train), AudioCache(splits.dev)),
+        audio=audio_caches(splits),
         device=torch.device("cpu"),
         rank=rank,
         size=size,

@@ -4,8 +4,9 @@ import io
 
 import pytest
 import torch
+from torch import nn
 
-from trainables.checkpoints import Checkpoints
+from trainables.checkpoints import Checkpoints, InitialError, load_weights, weights_of
 
 FOLDER = "checkpoints/abc"
 
@@ -115,3 +116,34 @@ def test_of_one_epoch_only_the_later_attempt_stays(store, filled):
     filled.prune(6)
 
     assert ["a002-e00005.pt", "a003-e00006.pt"] == store.names(FOLDER)
+
+
+def test_weights_of_a_trial_are_those_of_its_last_epoch(store, filled, capsys):
+    """Of a damaged file the one before; without any, an error that names the trial."""
+    assert 6 == weights_of(store, "abc")["optimizer"]["step"]
+    with pytest.raises(InitialError, match="trial other has no readable checkpoint"):
+        weights_of(store, "other")
+    for name in store.names(FOLDER):
+        store.write(f"{FOLDER}/{name}", b"")
+    with pytest.raises(InitialError, match="trial abc has no readable checkpoint"):
+        weights_of(store, "abc")
+
+
+def test_weights_are_loaded_all_or_not_at_all():
+    """Missing, unknown and of another shape: the first three are named, and the module stays what it was."""
+    module, other = nn.Linear(2, 3), nn.Linear(2, 3)
+    load_weights(module, other.state_dict())
+
+    assert torch.equal(other.weight, module.weight)
+    wrong = {"weight": torch.zeros(2, 2), "scale": torch.zeros(1), "shift": torch.zeros(1)}
+    with pytest.raises(InitialError) as caught:
+        load_weights(module, wrong)
+
+    assert (
+        "the weights to start from do not fit: bias is missing, scale is unknown, shift is unknown, and 1 more"
+        == str(caught.value)
+    )
+    with pytest.raises(InitialError, match=r"fit: weight has shape \(2, 2\) instead of \(3, 2\)$"):
+        load_weights(module, other.state_dict() | {"weight": torch.zeros(2, 2)})
+
+    assert torch.equal(other.weight, module.weight)

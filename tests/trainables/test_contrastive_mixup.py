@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from trainables import contrastive_mixup
+from trainables.contrastive_mixup import CROPS_AT_ONCE
+from trainables.corpora.trial_pairs import TrialPairs, trial_pairs
 from trainables.losses import angular_prototypical_loss, contrastive_mixup_loss
 from trainables.metrics import equal_error_rate, minimum_detection_cost
 
@@ -172,6 +175,63 @@ def test_dev_metrics_are_those_of_the_scores(make_task):
     }
 
 
+def test_given_trials_reach_the_scores_unchanged(make_task, splits):
+    """Order, number, doubles and labels of the list; metrics of the stored scores; dev rows stay what they were."""
+    task = make_task()
+    task.evaluate()
+    dev = task.scores()
+    metrics = task.test()
+    table = task.scores()
+    test = table.slice(len(dev))
+    names = splits.test.table["utterance"].to_pylist()
+    pairs = splits.trials
+    scores, labels = np.array(test["score"], dtype=np.float32), np.array(test["label"], dtype=bool)
+
+    assert dev.equals(table.slice(0, len(dev)))
+    assert {"test"} == set(test["split"].to_pylist())
+    assert [names[i] for i in pairs.left] == test["left"].to_pylist()
+    assert [names[i] for i in pairs.right] == test["right"].to_pylist()
+    assert pairs.label.tolist() == labels.tolist()
+    assert metrics == {
+        "eer": equal_error_rate(scores=scores, labels=labels),
+        "min_dcf": minimum_detection_cost(scores=scores, labels=labels),
+    }
+    task.evaluate()
+
+    assert dev.equals(task.scores())
+
+
+def test_test_is_scored_as_dev_is(make_task, splits):
+    """The dev utterances as a test set give the metrics and scores of dev; utterances in no trial are not read."""
+    pairs = trial_pairs(splits.dev)
+    few = pairs.left + pairs.right < 17
+    some = TrialPairs(left=pairs.left[few], right=pairs.right[few], label=pairs.label[few])
+    task = make_task.func(replace(splits, test=splits.dev, trials=pairs))
+    metrics = task.evaluate()
+
+    assert metrics == task.test()
+    scores = task.scores()["score"].to_pylist()
+
+    assert scores[: len(pairs)] == scores[len(pairs) :]
+    task = make_task.func(replace(splits, test=splits.dev, trials=some))
+    task.test()
+    read = {*some.left.tolist(), *some.right.tolist()}
+
+    assert len(read) < len(splits.dev)
+    assert sum(splits.dev.table["num_samples"].to_pylist()[row] for row in read) * 2 == task._audio["test"].used_bytes
+
+
+def test_embeddings_come_in_pieces_of_any_size(make_task, monkeypatch):
+    """What bounds the memory does not change a score."""
+    whole, pieces = make_task(), make_task()
+    whole.evaluate()
+    monkeypatch.setattr(contrastive_mixup, "CROPS_GATHERED", CROPS_AT_ONCE)
+    pieces.evaluate()
+
+    assert whole._dev_crops.utterance_C.size > CROPS_AT_ONCE
+    assert whole.scores().equals(pieces.scores())
+
+
 def test_an_evaluation_changes_nothing(make_task):
     """Evaluating twice, or in the middle of training, leaves the net, its mode and its statistics as they were."""
     task = make_task()
@@ -311,6 +371,7 @@ def test_two_workers_score_as_one(ranks, rank):
     """The same scores to the last bit, on every worker: the shares are whole chunks of crops."""
     assert ranks[1, 0]["scores"] == ranks[2, rank]["scores"]
     assert ranks[1, 0]["metrics"] == ranks[2, rank]["metrics"]
+    assert ranks[1, 0]["test"] == ranks[2, rank]["test"]
 
 
 def test_two_workers_leave_together(ranks):
@@ -320,5 +381,21 @@ def test_two_workers_leave_together(ranks):
     assert ["stopped", "stopped", "complete", "complete"] == first["outcomes"] == second["outcomes"]
     assert [0, 0, 1, 2, 3, 3] == [row["epoch"] for row in first["rows"]]
     assert [] == second["rows"]
+    assert ["test" in row for row in first["rows"]] == [False] * 4 + [True] * 2
+    assert first["rows"][4]["test"] == first["rows"][5]["test"]
     assert first["weights"].keys() == second["weights"].keys()
     assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
+
+
+def test_two_workers_start_from_the_same_weights(ranks):
+    """Rank 0 alone reads them; epoch 0 is the other trial's last; a misfit or a missing one fails on both alike."""
+    for size in (1, 2):
+        found = [ranks[size, rank]["initial"] for rank in range(size)]
+
+        assert found[0]["expected"] == found[0]["metrics"]
+        assert [1, 0][:size] == [each["reads"] for each in found]
+        assert 1 == len({each["wide"] for each in found})
+        assert "the weights to start from do not fit: " in found[0]["wide"]
+        assert ["the weights to start from are missing: trial nobody has no readable checkpoint"] * size == [
+            each["missing"] for each in found
+        ]

@@ -1,4 +1,4 @@
-"""The loop around a trial: rows, re-sending, stopping, resuming, diverging, and starting from a clean process."""
+"""The loop around a trial: rows, re-sending, stopping, resuming, diverging, and what a trial starts from."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.checkpoints import Checkpoints
+from trainables.checkpoints import Checkpoints, InitialError, weights_of
 from trainables.loop import Directive, Diverged, fit
 
 FOLDER = "checkpoints/abc"
@@ -27,6 +27,7 @@ class Driver:
     kill_at: int | None = None  # the process ends as it reports this epoch: the row is lost
     asked: int = 0
     stop_when_asked: int | None = None
+    tables: list = field(default_factory=list)  # the scores that were written
 
     def report(self, row):
         if row["epoch"] == self.kill_at:
@@ -38,8 +39,13 @@ class Driver:
         self.asked += 1
         return self.asked == self.stop_when_asked
 
-    def run(self, build_task, *, seen=-1, attempt=1, seed=0):
+    def run(self, build_task, *, seen=-1, attempt=1, seed=0, **options):
         """One attempt."""
+
+        def write_scores(table):
+            self.tables.append(table)
+            return f"scores of attempt {attempt}: {table.num_rows}"
+
         return fit(
             build_task=build_task,
             seed=seed,
@@ -48,9 +54,10 @@ class Driver:
             stopped=self.stopped,
             wrap=lambda module: module,
             checkpoints=Checkpoints(self.store, FOLDER, attempt),
-            write_scores=lambda table: f"scores of attempt {attempt}: {table.num_rows}",
+            write_scores=write_scores,
             rank=0,
             threads=1,
+            **options,
         )
 
     def metrics(self):
@@ -208,6 +215,119 @@ def test_a_trial_that_is_stopped_at_its_last_row_is_complete(driver, make_task):
     assert "complete" == driver.run(make_task)
 
 
+def test_the_test_set_is_scored_once_after_the_last_epoch(driver, make_task, splits, capsys):
+    """The last row has its metrics and the number of its trials, rows before know nothing; the scores have both."""
+    plain = Driver(type(driver.store)())
+    plain.run(make_task)
+    driver.run(make_task, score_test=True)
+    (table,), test = driver.tables, driver.rows[-1]["test"]
+
+    assert plain.metrics() == driver.metrics()
+    assert [False, False, False, True] == ["test" in row for row in driver.rows]
+    assert not any("test" in row for row in plain.rows)
+    assert ["eer", "min_dcf"] == list(test["metrics"])
+    assert test["metrics"] != {name: driver.rows[-1]["metrics"][name] for name in test["metrics"]}
+    assert len(splits.trials) == test["scored"]
+    assert ["dev"] * 190 + ["test"] * test["scored"] == table["split"].to_pylist()
+    assert "scores of attempt 1: 190" == plain.rows[-1]["scores"]
+    assert 1 == capsys.readouterr().out.count("test  eer")
+
+
+def test_a_kill_while_the_test_set_is_scored_loses_nothing(store, make_task):
+    """Its training is in the checkpoint; dev and test are scored again, and come out the same."""
+    whole = Driver(type(store)())
+    whole.run(make_task, score_test=True)
+
+    def killed_in_test():
+        task = make_task()
+        task.test = lambda: driver.report({"epoch": driver.kill_at})
+        return task
+
+    driver = Driver(store, kill_at=9)
+    with pytest.raises(KilledError):
+        driver.run(killed_in_test, score_test=True)
+
+    assert [0, 1, 2] == [row["epoch"] for row in driver.rows]
+    driver.run(make_task, seen=2, attempt=2, score_test=True)
+
+    assert whole.metrics() == driver.metrics()
+    assert whole.rows[-1]["test"] == driver.rows[-1]["test"]
+    assert driver.rows[-1]["resent"]
+    assert whole.tables == driver.tables
+
+
+def test_a_finished_trial_gives_its_test_scores_again(store, make_task):
+    """As it gives those of dev, whatever the driver has seen."""
+    first, later = Driver(store), Driver(store)
+    first.run(make_task, score_test=True)
+    later.run(make_task, seen=3, attempt=2, score_test=True)
+
+    assert first.rows[-1]["test"] == later.rows[-1]["test"]
+    assert first.tables == later.tables
+    assert [3] == [row["epoch"] for row in later.rows]
+
+
+def weights_after(store):
+    """What gives another trial this one's weights."""
+    return lambda: Checkpoints(store, FOLDER, 1).load_newest()[1]
+
+
+def test_a_trial_starts_from_the_weights_of_another(store, make_task):
+    """Its epoch 0 is the other's last, to the last bit; then it goes its own way, its optimizer new."""
+    source, driver, plain = Driver(store), Driver(type(store)()), Driver(type(store)())
+    source.run(make_task)
+    driver.run(make_task, initial=weights_after(store))
+    plain.run(make_task)
+    last = {name: value for name, value in source.rows[-1]["metrics"].items() if name != "train_loss"}
+
+    assert last == driver.rows[0]["metrics"]
+    assert plain.rows[0]["metrics"] != driver.rows[0]["metrics"]
+    assert plain.rows[1]["metrics"] != driver.rows[1]["metrics"]
+    steps = {
+        float(entry["step"])
+        for entry in Checkpoints(driver.store, FOLDER, 1).load_newest()[1]["optimizer"]["state"].values()
+    }
+    assert steps == {float(entry["step"]) for entry in weights_after(plain.store)()["optimizer"]["state"].values()}
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_resumed_trial_does_not_start_from_them_again(store, make_task, epoch):
+    """Killed and resumed it equals an uninterrupted one, and its own checkpoint is all it asks for."""
+    source, whole = Driver(type(store)()), Driver(type(store)())
+    source.run(make_task)
+    whole.run(make_task, initial=weights_after(source.store))
+    driver = Driver(store, kill_at=epoch)
+    with pytest.raises(KilledError):
+        driver.run(make_task, initial=weights_after(source.store))
+    driver.kill_at = None
+    driver.run(make_task, seen=epoch - 1, attempt=2, initial=lambda: pytest.fail("asked for the weights again"))
+
+    assert whole.metrics() == driver.metrics()
+    assert weights(whole.store, 3) == weights(store, 3)
+
+
+def test_weights_that_do_not_fit_are_named(store, make_task):
+    """Nothing is trained, nothing is reported."""
+    wide = Driver(store)
+    wide.run(lambda: make_task(width=8, epochs=1))
+    driver = Driver(type(store)())
+    with pytest.raises(
+        InitialError, match=r"the weights to start from do not fit: \S+ has shape .* and \d+ more$"
+    ) as caught:
+        driver.run(make_task, initial=weights_after(store))
+
+    assert 1 == len(str(caught.value).splitlines())
+    assert [] == driver.rows == driver.store.names(FOLDER)
+
+
+def test_missing_weights_are_the_trials_own_failure(driver, make_task, store):
+    """What looked for them says so in a line."""
+    with pytest.raises(
+        InitialError, match="the weights to start from are missing: trial abc has no readable checkpoint"
+    ):
+        driver.run(make_task, initial=lambda: weights_of(store, "abc"))
+
+
 def spoil():
     """What an ill-behaved trial may leave behind."""
     torch.set_num_threads(2)
@@ -261,8 +381,8 @@ class Noise(nn.Module):
 class Toy:
     """A task without speech; it has no `after_step`."""
 
-    def __init__(self, *, until=-1, eer=0.5):
-        self.module, self.epochs, self.eer = Noise(until), 3, eer
+    def __init__(self, *, until=-1, eer=0.5, test_eer=0.5):
+        self.module, self.epochs, self.eer, self.test_eer = Noise(until), 3, eer, test_eer
 
     def optimizer(self):
         optimizer = torch.optim.SGD(self.module.parameters(), lr=0.01)
@@ -273,6 +393,9 @@ class Toy:
 
     def evaluate(self):
         return {"eer": self.eer}
+
+    def test(self):
+        return {"eer": self.test_eer}
 
     def scores(self):
         return pa.table({"score": [0.5]})
@@ -292,6 +415,14 @@ def test_a_metric_that_is_not_finite_ends_the_trial(driver):
     """The last step of an epoch may spoil the net after its loss was looked at."""
     with pytest.raises(Diverged, match=r"diverged at epoch 0, eer inf, learning_rate 0\.01"):
         driver.run(lambda: Toy(eer=float("inf")))
+
+
+def test_a_test_metric_that_is_not_finite_ends_the_trial(driver):
+    """Rather than being reported as a result; that it was on test is said."""
+    with pytest.raises(Diverged, match=r"diverged at epoch 3, test eer nan, learning_rate 0\.01"):
+        driver.run(lambda: Toy(test_eer=float("nan")), score_test=True)
+
+    assert [0, 1, 2] == [row["epoch"] for row in driver.rows]
 
 
 def test_random_numbers_of_an_epoch_do_not_depend_on_those_before(store):

@@ -56,7 +56,11 @@ def test_a_score_is_the_mean_of_all_cosines():
         ).mean()
         for left, right in zip(left_P, right_P, strict=True)
     ]
-    vectors_ND = mean_unit_vectors(embeddings_CD=embeddings_CD, utterance_C=utterance_C, num_utterances=4)
+    vectors_ND = mean_unit_vectors(
+        embeddings=iter([embeddings_CD[:4], embeddings_CD[4:5], embeddings_CD[5:]]),
+        utterance_C=utterance_C,
+        num_utterances=4,
+    )
     scores_P = score_pairs(vectors_ND=vectors_ND, left_P=left_P, right_P=right_P)
 
     assert np.float32 == scores_P.dtype

@@ -14,7 +14,7 @@ from conftest import small_splits, small_task
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from trainables.checkpoints import Checkpoints
+from trainables.checkpoints import Checkpoints, InitialError, weights_of
 from trainables.loop import Directive, fit
 
 STEPS = {"ap": 3, "ce_mixup": 3, "contrastive_mixup": 20}
@@ -94,6 +94,7 @@ def loop(splits, folder, rank, size):
             write_scores=lambda table: str(table.num_rows),
             rank=rank,
             threads=1,
+            score_test=True,
         )
         outcomes.append(outcome)
 
@@ -102,6 +103,50 @@ def loop(splits, folder, rank, size):
     attempt(3, seen=1)
     attempt(4, seen=3)
     return {"rows": rows, "outcomes": outcomes, "weights": tasks[-1].module.state_dict()}
+
+
+def initial(splits, folder, rank, size):
+    """Epoch 0 of a trial that starts from the weights of `loop`'s; then trials whose weights cannot be used."""
+    store = FolderStore(folder / f"run-{size}")
+    reads, rows = [], []
+
+    def start(name, trial_id, **knobs):
+        def weights():
+            reads.append(trial_id)
+            return weights_of(store, trial_id)
+
+        def report(row):
+            rows.append(row)
+            return Directive(stop=True, committed=0)
+
+        try:
+            fit(
+                build_task=lambda: small_task(splits, seed=7, rank=rank, size=size, **knobs),
+                seed=7,
+                seen=-1,
+                report=report,
+                stopped=lambda: False,
+                wrap=wrap,
+                checkpoints=Checkpoints(store, f"checkpoints/{name}", 1),
+                write_scores=lambda _: "",
+                rank=rank,
+                threads=1,
+                initial=weights,
+            )
+        except InitialError as error:
+            return str(error)
+        return ""
+
+    start("same", "abc")
+    _, _, history = Checkpoints(store, "checkpoints/abc", 1).load_newest()
+    expected = {name: history[-1]["metrics"][name] for name in ("eer", "min_dcf")}
+    return {
+        "reads": len(reads),
+        "expected": expected if rank == 0 else None,
+        "metrics": rows[0]["metrics"] if rank == 0 else None,
+        "wide": start("wide", "abc", width=8),
+        "missing": start("missing", "nobody"),
+    }
 
 
 def main(rank, size, folder):
@@ -118,7 +163,9 @@ def main(rank, size, folder):
     fresh = small_task(splits, rank=rank, size=size)
     results["metrics"] = fresh.evaluate()
     results["scores"] = fresh.scores()["score"].to_pylist()
+    results["test"] = [fresh.test(), fresh.scores()["score"].to_pylist()]
     results["loop"] = loop(splits, folder, rank, size)
+    results["initial"] = initial(splits, folder, rank, size)
     torch.save(results, folder / f"{size}-{rank}.pt")
     if size > 1:
         dist.destroy_process_group()

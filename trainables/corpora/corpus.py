@@ -5,7 +5,7 @@ Shapes: N rows (utterances), T samples.
 
 import difflib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -106,8 +106,8 @@ class Source(Protocol):
         """Return the source as the user wrote it."""
         ...
 
-    def listing(self, *, number: int, sample_rate: int) -> Listing:
-        """Return all rows, numbered as source `number`; raises CorpusError."""
+    def listing(self, *, number: int, sample_rate: int, wheres: Sequence[Mapping[str, Any]] = ()) -> Listing:
+        """Return the rows, numbered as source `number`, that any of the filters chooses; raises CorpusError."""
         ...
 
     def examine(self, row: Row, *, sample_rate: int, min_s: float) -> Heard | str:
@@ -123,7 +123,7 @@ class Source(Protocol):
 class Corpus:
     """What a role is: one or several sources, checked. Rows are in the order of their utterance names.
 
-    `table` has the columns of TABLE_SCHEMA; `num_samples` is null where the audio was not looked at (test rows).
+    `table` has the columns of TABLE_SCHEMA.
     The fingerprint changes with what is heard and who speaks, not with the place of the files or the order of rows.
     """
 
@@ -144,8 +144,8 @@ class Corpus:
 
     @property
     def hours(self) -> float:
-        """Return the hours of audio (0 where it was not looked at)."""
-        return float(sum(n or 0 for n in self.table["num_samples"].to_pylist())) / self.sample_rate / 3600
+        """Return the hours of audio."""
+        return float(sum(self.table["num_samples"].to_pylist())) / self.sample_rate / 3600
 
     def select(self, rows: npt.ArrayLike) -> "Corpus":
         """Return the corpus of these rows (a boolean mask (N,), or row numbers), in this order."""
@@ -206,7 +206,7 @@ class AudioCache:
         self._source: list[int] = corpus.table["source"].to_pylist()
         self._path: list[str | None] = corpus.table["path"].to_pylist()
         self._index: list[int] = corpus.table["index"].to_pylist()
-        self._num_samples: list[int | None] = corpus.table["num_samples"].to_pylist()
+        self._num_samples: list[int] = corpus.table["num_samples"].to_pylist()
 
     def waveform(self, i: int) -> Int16s:
         """Return the whole utterance of row i, int16 (T,), read-only; raises CorpusError if its file changed."""
@@ -216,7 +216,7 @@ class AudioCache:
         source = self.corpus.sources[self._source[i]]
         waveform = source.waveform(path=self._path[i], index=self._index[i], sample_rate=self.corpus.sample_rate)
         expected = self._num_samples[i]
-        if expected is not None and len(waveform) != expected:
+        if len(waveform) != expected:
             raise CorpusError(
                 f"{source.text}: {self._path[i]}: changed since the corpus was opened: "
                 f"{len(waveform)} samples, {expected} then"

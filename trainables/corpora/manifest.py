@@ -1,29 +1,19 @@
 """A manifest: a CSV or Parquet table with a row an utterance.
 
-Columns: path, speaker; optional gender, age, recording, split, duration_s; any other column is left alone.
+Columns: path, speaker; optional gender, age, recording, split, duration_s. Any other column is there for filters.
 """
 
-import csv
-import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from trainables.corpora.audio import AudioFaultError, decode_file, examine_file, num_samples_at
-from trainables.corpora.corpus import CorpusError, Heard, Int16s, Listing, Rejected, Row, nearest
+from trainables.corpora.cells import GENDERS, SPLITS, Cells, CellTable, number_of
+from trainables.corpora.corpus import CorpusError, Heard, Int16s, Listing, Rejected, Row
+from trainables.corpora.where import Sieve, Where
 
 REQUIRED = ("path", "speaker")
 OPTIONAL = ("gender", "age", "recording", "split", "duration_s")
-GENDERS = {
-    **dict.fromkeys(("f", "female", "woman", "여", "여성", "여자"), "F"),
-    **dict.fromkeys(("m", "male", "man", "남", "남성", "남자"), "M"),
-}
-SPLITS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("dev", "development", "val", "valid", "validation"), "dev"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
 
 
 @dataclass(frozen=True)
@@ -33,10 +23,10 @@ class ManifestSource:
     text: str
     file: str  # absolute
 
-    def listing(self, *, number: int, sample_rate: int) -> Listing:
-        """Return the manifest's rows and the rows that say too little; raises CorpusError."""
-        columns, records = _read_parquet(self) if self.file.lower().endswith(".parquet") else _read_csv(self)
-        has_split = "split" in columns and any(isinstance(record, dict) and record["split"] for _, record in records)
+    def listing(self, *, number: int, sample_rate: int, wheres: Sequence[Where] = ()) -> Listing:
+        """Return the chosen rows of the manifest and those that say too little; raises CorpusError."""
+        records, notes = self._chosen(wheres)
+        has_split = any(isinstance(record, dict) and record.get("split") for _, record in records)
         rows: list[Row] = []
         rejected: list[Rejected] = []
         first_of: dict[str, int] = {}
@@ -52,14 +42,29 @@ class ManifestSource:
                 made = f"the same path as row {first}"
             path = record.get("path", "") if isinstance(record, dict) else ""
             rejected.append(Rejected(source=self.text, row=number_of_row, path=path, reason=made))
-        if not records:
-            raise CorpusError(f"{self.text}: a manifest needs rows, but it holds its header alone")
-        notes = [
+        notes += [
             f"{self.text}: {name} not understood and left empty in {len(values)} of its rows, the first '{values[0]}'"
             for name, values in unread.items()
             if values
         ]
         return Listing(rows=tuple(rows), rejected=tuple(rejected), notes=tuple(notes))
+
+    def _chosen(self, wheres: Sequence[Where]) -> tuple[list[tuple[int, Cells | str]], list[str]]:
+        """Return the rows that a filter chooses, by number, with the known cells alone, and what was chosen."""
+        table = CellTable(text=self.text, file=self.file, what="manifest")
+        known = (*REQUIRED, *OPTIONAL)
+        wanted = {*known, *(column for where in wheres for column in where)}
+        sieve = Sieve(self.text, wheres=wheres, columns=table.columns(required=REQUIRED, once=wanted))
+        chosen: list[tuple[int, Cells | str]] = []
+        for number, record in table.records(wanted):
+            if isinstance(record, str):
+                chosen.append((number, record))  # whether it is meant cannot be told
+            elif sieve.passes(record):
+                # Only what a row is made of is kept: a manifest may have millions of rows and many columns.
+                chosen.append((number, {name: record[name] for name in known if name in record}))
+        if not chosen and not sieve.num_seen:
+            raise CorpusError(f"{self.text}: a manifest needs rows, but it holds its header alone")
+        return chosen, sieve.notes()
 
     def locate(self, path: str) -> str:
         """Return the absolute path of a file as the manifest writes it."""
@@ -102,12 +107,7 @@ class ManifestSource:
             ) from None
 
 
-Records = list[tuple[int, dict[str, str] | str]]  # (row number, its cells, or why they cannot be told apart)
-
-
-def _row_of(
-    record: dict[str, str] | str, source: int, number: int, has_split: bool, unread: dict[str, list[str]]
-) -> Row | str:
+def _row_of(record: Cells | str, source: int, number: int, has_split: bool, unread: dict[str, list[str]]) -> Row | str:
     """Return the row of a record, or the reason to leave it out; what could not be read is added to `unread`."""
     if isinstance(record, str):
         return record
@@ -139,68 +139,5 @@ def _row_of(
 
 def _number(text: str) -> float | None:
     """Return a finite number of at least 0, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
-
-
-def _read_csv(source: ManifestSource) -> tuple[list[str], Records]:
-    """Return the column names and the records of a CSV file; cells are stripped."""
-    try:
-        with open(source.file, encoding="utf-8-sig", newline="") as file:
-            lines: Iterator[list[str]] = csv.reader(file)
-            names = [name.strip() for name in next(lines, [])]
-            _check_columns(source, names)
-            records: Records = []
-            for number, cells in enumerate(lines, start=1):
-                if not cells:
-                    continue  # a blank line: it counts, so that row numbers lead to the right line
-                if len(cells) > len(names):
-                    records.append((number, f"{len(cells)} cells, but the header names {len(names)} columns"))
-                    continue
-                cells += [""] * (len(names) - len(cells))
-                records.append((number, {name: cell.strip() for name, cell in zip(names, cells, strict=True)}))
-    except OSError as error:
-        raise CorpusError(f"{source.text}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CorpusError(f"{source.text}: a .csv manifest is UTF-8 text with commas, but {error}") from None
-    return names, records
-
-
-def _read_parquet(source: ManifestSource) -> tuple[list[str], Records]:
-    """Return the column names and the records of a Parquet file, every cell as text."""
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    try:
-        names = [str(name) for name in parquet.read_schema(source.file).names]
-        _check_columns(source, names)
-        wanted = [name for name in (*REQUIRED, *OPTIONAL) if name in names]
-        table: Any = parquet.read_table(source.file, columns=wanted)
-    except OSError as error:
-        raise CorpusError(f"{source.text}: cannot be read: {error}") from None
-    except pa.ArrowException as error:
-        raise CorpusError(f"{source.text}: not readable as Parquet: {error}") from None
-    records: Records = [
-        (number, {name: "" if cell is None else str(cell).strip() for name, cell in record.items()})
-        for number, record in enumerate(table.to_pylist(), start=1)
-    ]
-    return names, records
-
-
-def _check_columns(source: ManifestSource, names: Sequence[str]) -> None:
-    """Raise CorpusError unless the required columns are there and no known column is there twice."""
-    problems = []
-    for name in REQUIRED:
-        if name not in names:
-            columns = ", ".join(f"'{column}'" for column in names) or "none"
-            problems.append(f"{source.text}: no column '{name}'; columns: {columns}{nearest(name, names)}")
-    problems += [
-        f"{source.text}: column '{name}' is there {list(names).count(name)} times"
-        for name in (*REQUIRED, *OPTIONAL)
-        if list(names).count(name) > 1
-    ]
-    if problems:
-        raise CorpusError(*problems)
+    value = number_of(text)
+    return value if value is not None and value >= 0 else None

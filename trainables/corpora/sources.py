@@ -3,42 +3,35 @@
 Imports neither torch nor ray: the driver opens corpora before it starts anything.
 """
 
-import difflib
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from trainables.corpora.corpus import (
-    Corpus,
-    CorpusError,
-    Heard,
-    Rejected,
-    Row,
-    Source,
-    build_corpus,
-    nearest,
-)
+import numpy as np
+
+from search_spaces import study
+from trainables.corpora.cells import TABLES, existing_file
+from trainables.corpora.corpus import Corpus, CorpusError, Rejected, Row, Source, build_corpus, nearest
+from trainables.corpora.examination import Progress, examine, too_many_bad
 from trainables.corpora.manifest import ManifestSource
-from trainables.corpora.splits import Splits, assign, split_of, usable
+from trainables.corpora.splits import Assignment, Splits, assign, missing_for_scoring, missing_for_training, split_of
 from trainables.corpora.synthetic import NAME, SyntheticSource, read_options
+from trainables.corpora.trial_lists import TrialList, find_trial_list
+from trainables.corpora.trial_pairs import TrialPairs, trial_pairs
+from trainables.corpora.where import Where
 
-__all__ = ["Splits", "open_roles", "parse_source", "split_of"]
+__all__ = ["Splits", "listed_splits", "open_roles", "parse_source", "split_of"]
 
-ROLES = ("train", "dev", "test")
-MANIFESTS = (".csv", ".parquet")
+ROLES = ("train", "dev", "test", "trials")
+SPLITS = ("train", "dev", "test")
 FORMS = f"{NAME}, {NAME}?option=value&…, a manifest (.csv or .parquet)"
-MOST_BAD = 0.1
-NAMED = 5  # bad rows named in a message
-THREADS = 8
-AT_ONCE = 4096  # files handed to the threads together
 
-Progress = Callable[[int, int], None]
+Entries = Sequence[str | study.Source]
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str) -> ManifestSource | SyntheticSource:
     """Return the source that a text names; raises CorpusError with the forms there are."""
     name = text.partition("?")[0]
     if name == NAME:
@@ -48,151 +41,181 @@ def parse_source(text: str) -> Source:
             f"{text}: a corpus on an object store is not supported by this version yet; "
             "copy the manifest and its files to a folder that every machine sees"
         )
-    if not text.lower().endswith(MANIFESTS):
+    if not text.lower().endswith(TABLES):
         where = " (it is a folder: give its manifest)" if os.path.isdir(text) else ""
         raise CorpusError(f"{text}: no such source{where}; sources: {FORMS}{nearest(name, [NAME])}")
-    file = os.path.abspath(os.path.expanduser(text))
-    if not os.path.isfile(file):
-        folder = os.path.dirname(file)
-        if not os.path.isdir(folder):
-            raise CorpusError(f"{text}: no such file: there is no folder '{folder}'")
-        others = [name for name in os.listdir(folder) if name.lower().endswith(MANIFESTS)]
-        near = difflib.get_close_matches(os.path.basename(file), others, n=1)
-        raise CorpusError(f"{text}: no such file" + (f"; did you mean '{near[0]}'?" if near else ""))
-    return ManifestSource(text=text, file=file)
+    return ManifestSource(text=text, file=existing_file(text, endings=TABLES))
 
 
 def open_roles(
-    roles: Mapping[str, Sequence[str]],
+    roles: Mapping[str, Entries],
     *,
     sample_rate: int,
     min_s: float = 0.4,
     progress: Progress | None = None,
 ) -> Splits:
-    """Open the corpora of a study: every file of train and dev is decoded once, those that are no good are left out.
+    """Open the corpora of a study: every file is decoded once, those that are no good are left out.
 
-    Test rows are listed, but their audio is not looked at; their `num_samples` is null unless the source knows it.
+    `roles` gives the sources of train, and perhaps of dev and test, each perhaps with a filter, and perhaps a list of
+    trials of the test set; the waveforms will have `sample_rate` (Hz); files shorter than `min_s` are rejected;
+    `progress` is called with (files looked at, files in all).
 
-    `roles` gives the sources of train, and perhaps of dev and test; the waveforms will have `sample_rate` (Hz); files
-    shorter than `min_s` are rejected; `progress` is called with (files looked at, files in all).
+    A test set or a list of trials that is asked for and cannot be scored is an error; a test set that nobody asked for,
+    split off train or an official partition of it, is then left out with a note.
 
     Raises CorpusError with every problem found: unknown sources, missing columns, more than a tenth of a source's rows
-    bad, speakers in two splits, too little to train or to score.
+    bad, speakers in two splits, too little to train or to score, a list of trials that does not fit.
     """
-    sources, rows, rejected, notes = _list_roles(roles, sample_rate)
-    share = assign(rows)
-    if share.problems:
-        raise CorpusError(*share.problems)
-    heard, silent, remarks = _examine(
-        [*share.train, *share.dev], sources=sources, sample_rate=sample_rate, min_s=min_s, progress=progress
+    listed = _list_roles(roles, sample_rate)
+    sources, share = listed.sources, _shared(listed)
+    rows = {"train": share.train, "dev": share.dev, "test": share.test}
+    everything = [row for name in SPLITS for row in rows[name]]
+    heard, silent, remarks = examine(
+        everything, sources=sources, sample_rate=sample_rate, min_s=min_s, progress=progress
     )
     # A source in two roles is listed twice and rejects the same rows twice.
-    rejected = list(dict.fromkeys([*rejected, *silent]))
-    looked_at = Counter(sources[row.source].text for row in (*share.train, *share.dev))
-    if problems := _too_many_bad(rejected, silent, looked_at):
+    rejected = tuple(dict.fromkeys([*listed.rejected, *silent]))
+    looked_at = Counter(sources[row.source].text for row in everything)
+    if problems := too_many_bad(rejected, silent, looked_at):
         raise CorpusError(*problems)
-    notes = [*notes, *share.notes, *remarks]
 
-    def corpus(kept: Sequence[Row]) -> Corpus:
-        return build_corpus(kept, sources=sources, sample_rate=sample_rate)
+    def corpus(name: str) -> Corpus:
+        kept = [heard[key] for row in rows[name] if (key := (row.source, row.index)) in heard]
+        bad = _of_sources(rejected, rows[name], sources)
+        return build_corpus(kept, sources=sources, sample_rate=sample_rate, rejected=bad)
 
-    train = corpus([heard[key] for row in share.train if (key := (row.source, row.index)) in heard])
-    dev = corpus([heard[key] for row in share.dev if (key := (row.source, row.index)) in heard])
-    if problems := usable(train, dev):
+    train, dev = corpus("train"), corpus("dev")
+    problems = [*missing_for_training(train), *missing_for_scoring("dev", dev)]
+    test = corpus("test")
+    trials: TrialPairs | None = None
+    told: list[str] = []
+    try:
+        trials, told = _trials_of(
+            test, listed.trials, elsewhere=(("train", train), ("dev", dev)), is_asked_for=bool(roles.get("test"))
+        )
+    except CorpusError as error:
+        problems += error.problems
+    if problems:
         raise CorpusError(*problems)
     return Splits(
-        train=replace(train, rejected=_of_sources(rejected, share.train, sources)),
-        dev=replace(dev, rejected=_of_sources(rejected, share.dev, sources)),
-        test=corpus(share.test) if share.test else None,
-        rejected=tuple(rejected),
-        notes=tuple(dict.fromkeys(notes)),
+        train=train,
+        dev=dev,
+        test=test if trials is not None else None,
+        trials=trials,
+        rejected=rejected,
+        notes=tuple(dict.fromkeys([*listed.notes, *share.notes, *remarks, *told])),
         fingerprint=hashlib.sha256(f"train {train.fingerprint} dev {dev.fingerprint}".encode()).hexdigest(),
+        test_fingerprint=trials.fingerprint(test) if trials is not None else None,
     )
 
 
-def _list_roles(
-    roles: Mapping[str, Sequence[str]], sample_rate: int
-) -> tuple[tuple[Source, ...], dict[str, list[Row]], list[Rejected], list[str]]:
-    """Return the sources of all roles, each role's rows, the rows that are rejected as written, and notes."""
+def listed_splits(roles: Mapping[str, Entries], *, sample_rate: int) -> Assignment:
+    """Share the rows of a study's roles as their sources list them, without a look at any file; raises CorpusError."""
+    return _shared(_list_roles(roles, sample_rate))
+
+
+@dataclass
+class _Listed:
+    """What the roles name, before any audio is read."""
+
+    sources: tuple[Source, ...] = ()
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    trials: TrialList | None = None
+    rejected: list[Rejected] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _list_roles(roles: Mapping[str, Entries], sample_rate: int) -> _Listed:
+    """List the sources of all roles, in the order of the roles; raises CorpusError with the problems of all."""
     problems = [f"{role}: no such role of a corpus; roles: {', '.join(ROLES)}" for role in roles if role not in ROLES]
     if not roles.get("train"):
         problems.append("train: a study needs a train corpus")
-    sources: list[Source] = []
-    rows: dict[str, list[Row]] = {}
-    rejected: list[Rejected] = []
-    notes: list[str] = []
-    for role, texts in roles.items():
-        if isinstance(texts, str):
-            raise TypeError(f"a role needs a list of sources, but {role} got the text '{texts}'")
-        if role not in ROLES or not texts:
+    listed = _Listed()
+    for role, given in roles.items():
+        if isinstance(given, str):
+            raise TypeError(f"a role needs a list of sources, but {role} got the text '{given}'")
+        if role not in ROLES or not given:
             continue
-        rows[role] = []
-        for text in dict.fromkeys(texts):
+        entries = [study.Source(source=entry) if isinstance(entry, str) else entry for entry in given]
+        try:
+            if role == "trials":
+                listed.trials = _only_list(entries)
+                continue
+            wheres_of = _by_source(entries)
+        except CorpusError as error:
+            problems += [f"{role}: {problem}" for problem in error.problems]
+            continue
+        listed.rows[role] = []
+        for source, wheres in wheres_of.items():
             try:
-                source = parse_source(text)
-                listing = source.listing(number=len(sources), sample_rate=sample_rate)
+                listing = source.listing(number=len(listed.sources), sample_rate=sample_rate, wheres=wheres)
             except CorpusError as error:
                 problems += [f"{role}: {problem}" for problem in error.problems]
                 continue
-            sources.append(source)
-            rows[role] += listing.rows
-            rejected += listing.rejected
-            notes += listing.notes
+            listed.sources += (source,)
+            listed.rows[role] += listing.rows
+            listed.rejected += listing.rejected
+            listed.notes += listing.notes
     if problems:
         raise CorpusError(*problems)
-    return tuple(sources), rows, rejected, notes
+    return listed
 
 
-def _examine(
-    rows: Sequence[Row], *, sources: Sequence[Source], sample_rate: int, min_s: float, progress: Progress | None
-) -> tuple[dict[tuple[int, int], Row], list[Rejected], list[str]]:
-    """Return the rows that are sound (with length and content), the others, and notes that count remarks."""
-    heard = {(row.source, row.index): row for row in rows if row.num_samples is not None}
-    unheard = [row for row in rows if row.num_samples is None]
-    rejected: list[Rejected] = []
-    remarks: Counter[tuple[str, str]] = Counter()
-
-    def look(row: Row) -> Heard | str:
-        return sources[row.source].examine(row, sample_rate=sample_rate, min_s=min_s)
-
-    # Decoding and hashing leave the interpreter's lock; a few threads also hide a slow disk.
-    with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(unheard), AT_ONCE):
-            some = unheard[start : start + AT_ONCE]
-            for done, (row, found) in enumerate(zip(some, pool.map(look, some), strict=True), start=start + 1):
-                text = sources[row.source].text
-                if isinstance(found, Heard):
-                    sound = replace(row, num_samples=found.num_samples, content=found.content)
-                    heard[row.source, row.index] = sound
-                    remarks.update((text, remark) for remark in found.remarks)
-                else:
-                    rejected.append(Rejected(source=text, row=row.index + 1, path=row.path or "", reason=found))
-                if progress is not None:
-                    progress(done, len(unheard))
-    notes = [f"{text}: {_files(count)}: {remark}" for (text, remark), count in sorted(remarks.items())]
-    same = Counter(row.content for row in heard.values() if row.path is not None)
-    if copies := sum(count - 1 for count in same.values()):
-        notes.append(f"the same content as another file: {_files(copies)}")
-    return heard, rejected, notes
+def _shared(listed: _Listed) -> Assignment:
+    share = assign(listed.rows)
+    if share.problems:
+        raise CorpusError(*share.problems)
+    return share
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
+def _by_source(entries: Iterable[study.Source]) -> dict[ManifestSource | SyntheticSource, list[Where]]:
+    """Return each source once, however it is written, with the filters of all its entries."""
+    problems: list[str] = []
+    first: dict[ManifestSource | SyntheticSource, ManifestSource | SyntheticSource] = {}
+    wheres_of: dict[ManifestSource | SyntheticSource, list[Where]] = {}
+    for entry in entries:
+        try:
+            source = parse_source(entry.source)
+        except CorpusError as error:
+            problems += error.problems
+            continue
+        source = first.setdefault(replace(source, text=""), source)
+        wheres_of.setdefault(source, []).append(entry.where)
+    if problems:
+        raise CorpusError(*problems)
+    return wheres_of
 
 
-def _too_many_bad(rejected: Sequence[Rejected], silent: Sequence[Rejected], looked_at: Mapping[str, int]) -> list[str]:
-    """Return a problem for each source of whose rows more than a tenth are bad."""
-    problems = []
-    for text in dict.fromkeys(bad.source for bad in rejected):
-        bad = sorted((one for one in rejected if one.source == text), key=lambda one: one.row)
-        # What was looked at, and what was rejected before that could be; test rows are no part of it.
-        unread = len(bad) - len({one for one in silent if one.source == text})
-        total = looked_at.get(text, 0) + unread
-        if len(bad) > MOST_BAD * total:
-            named = "; ".join(f"row {one.row} ({one.path or 'no path'}): {one.reason}" for one in bad[:NAMED])
-            more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-            problems.append(f"{text}: {len(bad)} of {total} rows are bad, more than a tenth: {named}{more}")
-    return problems
+def _only_list(entries: Sequence[study.Source]) -> TrialList:
+    if len(entries) > 1:
+        raise CorpusError(f"a test set has one list of trials, but got {len(entries)}")
+    if entries[0].where:
+        raise CorpusError(f"{entries[0].source}: a list of trials is taken as it is; leave out its where")
+    return find_trial_list(entries[0].source)
+
+
+def _trials_of(
+    test: Corpus, trials: TrialList | None, *, elsewhere: Sequence[tuple[str, Corpus]], is_asked_for: bool
+) -> tuple[TrialPairs | None, list[str]]:
+    """Return what is compared in the test set, None if it is to be left out, and notes.
+
+    Raises CorpusError if a test set that is asked for, or that has a list, cannot be scored.
+    """
+    if trials is not None:
+        if not len(test):
+            raise CorpusError(f"{trials.text}: a list of trials needs a test set; give a test corpus (test = …)")
+        pairs = trials.pairs(test, elsewhere=elsewhere)
+        speakers = np.asarray(test.table["speaker"].to_pylist(), dtype=object)
+        odd = int((pairs.label != (speakers[pairs.left] == speakers[pairs.right])).sum())
+        told = (
+            f"{trials.text}: {odd} of {len(pairs)} trials are labelled otherwise than their speakers say; kept as given"
+        )
+        return pairs, [told] if odd else []
+    if problems := missing_for_scoring("test", test):
+        if is_asked_for:
+            raise CorpusError(*problems)
+        return None, [f"no test set is scored: {problem}" for problem in problems]
+    return trial_pairs(test), []
 
 
 def _of_sources(rejected: Sequence[Rejected], rows: Sequence[Row], sources: Sequence[Source]) -> tuple[Rejected, ...]:

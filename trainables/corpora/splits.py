@@ -5,21 +5,33 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainables.corpora.corpus import Corpus, Rejected, Row
+from trainables.corpora.corpus import AudioCache, Corpus, Rejected, Row
+from trainables.corpora.trial_pairs import TrialPairs
 
 NAMED = 5  # speakers named in a message
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The corpora of a study. The fingerprint covers train and dev: what the trials of a search see."""
+    """The corpora of a study, and the pairs of test utterances that are compared; without a test set both are None.
+
+    The fingerprint covers train and dev: what the trials of a search see. That of test covers its corpus and pairs.
+    """
 
     train: Corpus
     dev: Corpus
     test: Corpus | None
+    trials: TrialPairs | None
     rejected: tuple[Rejected, ...]
     notes: tuple[str, ...]
     fingerprint: str
+    test_fingerprint: str | None
+
+
+def audio_caches(splits: Splits) -> dict[str, AudioCache]:
+    """Return an empty cache of the waveforms of train, dev and, where there is one, test."""
+    corpora = {"train": splits.train, "dev": splits.dev, "test": splits.test}
+    return {name: AudioCache(corpus) for name, corpus in corpora.items() if corpus is not None}
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ def assign(roles: Mapping[str, Sequence[Row]]) -> Assignment:
             shares[split].append(row)
         elif row.source not in official:
             shares["train"].append(row)  # the hash holds nothing back for a role that is given
-    if "dev" not in roles and any(row.source in official for row in roles["train"]):
+    if "dev" not in roles:
         _split_off_dev(shares, official, notes)
     for role in ("dev", "test"):
         for source in sorted({row.source for row in roles.get(role, ())}):
@@ -74,7 +86,7 @@ def assign(roles: Mapping[str, Sequence[Row]]) -> Assignment:
             shares[role] += chosen
     for role in ("dev", "test"):
         if role not in roles and any(row.source not in official for row in shares[role]):
-            speakers = len({row.speaker for row in shares[role]})
+            speakers = len({row.speaker for row in shares[role] if row.source not in official})
             notes.append(f"{role}: {speakers} speakers split off train by the hash of their names")
     problems += _shared_speakers(shares)
     return Assignment(
@@ -87,10 +99,14 @@ def assign(roles: Mapping[str, Sequence[Row]]) -> Assignment:
 
 
 def _split_off_dev(shares: dict[str, list[Row]], official: set[int], notes: list[str]) -> None:
-    """Take a dev set out of the official train rows, when the official partitions have none (as VoxCeleb's)."""
-    if any(row.source in official for row in shares["dev"]):
+    """Take a dev set out of the train rows of each source whose official partitions have none (as VoxCeleb's).
+
+    Source by source, so that no speaker changes places when another source is added.
+    """
+    without = official - {row.source for row in shares["dev"]}
+    if not any(row.source in without for row in shares["train"]):
         return
-    moved = [row for row in shares["train"] if row.source in official and split_of(row.speaker) == "dev"]
+    moved = [row for row in shares["train"] if row.source in without and split_of(row.speaker) == "dev"]
     taken = {id(row) for row in moved}
     shares["train"] = [row for row in shares["train"] if id(row) not in taken]
     shares["dev"] += moved
@@ -113,20 +129,24 @@ def _shared_speakers(shares: Mapping[str, Sequence[Row]]) -> list[str]:
     return problems
 
 
-def usable(train: Corpus, dev: Corpus) -> list[str]:
-    """Return what is missing for training and for scoring: pairs of utterances of one speaker, and of two."""
-    problems = []
+def missing_for_training(train: Corpus) -> list[str]:
+    """Return what is missing for training: pairs of utterances of one speaker, and of two."""
     counts = Counter(train.table["speaker"].to_pylist())
     paired = sum(count >= 2 for count in counts.values())
-    if paired < 2:
-        problems.append(
-            f"train: at least 2 speakers with 2 utterances are needed, but {paired} of {len(counts)} speakers have them"
-        )
-    counts = Counter(dev.table["speaker"].to_pylist())
+    if paired >= 2:
+        return []
+    return [
+        f"train: at least 2 speakers with 2 utterances are needed, but {paired} of {len(counts)} speakers have them"
+    ]
+
+
+def missing_for_scoring(role: str, corpus: Corpus) -> list[str]:
+    """Return what dev or test is missing to be scored: pairs of utterances of one speaker, and of two."""
+    counts = Counter(corpus.table["speaker"].to_pylist())
     if not counts:
-        problems.append("dev: holds no utterance; give a dev corpus (dev = …), or a train corpus with more speakers")
-    elif len(counts) < 2:
-        problems.append(f"dev: at least 2 speakers are needed for trial pairs, but it has '{next(iter(counts))}' alone")
-    elif max(counts.values()) < 2:
-        problems.append(f"dev: a speaker with 2 utterances is needed, but each of its {len(counts)} speakers has one")
-    return problems
+        return [f"{role}: holds no utterance; give a {role} corpus ({role} = …), or a train corpus with more speakers"]
+    if len(counts) < 2:
+        return [f"{role}: at least 2 speakers are needed for trial pairs, but it has '{next(iter(counts))}' alone"]
+    if max(counts.values()) < 2:
+        return [f"{role}: a speaker with 2 utterances is needed, but each of its {len(counts)} speakers has one"]
+    return []

@@ -6,6 +6,7 @@ every utterance has its own counter-based generator, so that any subset has the 
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from urllib.parse import parse_qsl
 
@@ -13,13 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from trainables.corpora.audio import num_samples_at, resample, to_int16
+from trainables.corpora.cells import Cells
 from trainables.corpora.corpus import CorpusError, Heard, Int16s, Listing, Row, nearest
 from trainables.corpora.speech import speak
 from trainables.corpora.voices import HIGHEST_AGE, LOWEST_AGE, SAMPLE_RATE, gender_of, voice_of
+from trainables.corpora.where import Sieve, Where
 
 NAME = "synthetic"
 RECIPE = 1  # to be raised with every change of what is heard: it is part of the fingerprint
 PARTITIONS = ("train", "dev", "test")
+COLUMNS = ("speaker", "gender", "age", "recording")  # what filters may ask for
 # A number holds partition, speaker and utterance, so that more speakers in one partition leave the others as they are.
 MOST_SPEAKERS = 1_000_000
 MOST_UTTERANCES = 1_000
@@ -72,12 +76,16 @@ class SyntheticSource:
     text: str
     options: Options
 
-    def listing(self, *, number: int, sample_rate: int) -> Listing:
-        """Return all rows, already checked: their audio cannot be broken."""
+    def listing(self, *, number: int, sample_rate: int, wheres: Sequence[Where] = ()) -> Listing:
+        """Return the chosen rows, already checked: their audio cannot be broken."""
+        sieve = Sieve(self.text, wheres=wheres, columns=COLUMNS)
+        rows = [row for row in self._rows(number, sample_rate) if sieve.passes(_cells(row))]
+        return Listing(rows=tuple(rows), notes=tuple(sieve.notes()))
+
+    def _rows(self, number: int, sample_rate: int) -> Iterator[Row]:
         options = self.options
         facts = (RECIPE, options.seed, options.session, options.idio, options.sep, options.seconds)
         content = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-        rows: list[Row] = []
         for code, split in enumerate(PARTITIONS):
             speakers, (fewest, most) = options.partition(split)
             numbers = code * MOST_SPEAKERS + np.arange(speakers)
@@ -88,21 +96,18 @@ class SyntheticSource:
                 indices = speaker * MOST_UTTERANCES + np.arange(count)
                 for index, length in zip(indices.tolist(), self._lengths(indices).tolist(), strict=True):
                     utterance = f"{name}-{index % MOST_UTTERANCES:02d}"
-                    rows.append(
-                        Row(
-                            source=number,
-                            index=index,
-                            utterance=utterance,
-                            speaker=name,
-                            gender=gender_of(speaker),
-                            age=round(age, 2),
-                            recording=utterance,  # each has a session of its own
-                            split=split,
-                            num_samples=num_samples_at(length, SAMPLE_RATE, sample_rate),
-                            content=content,
-                        )
+                    yield Row(
+                        source=number,
+                        index=index,
+                        utterance=utterance,
+                        speaker=name,
+                        gender=gender_of(speaker),
+                        age=round(age, 2),
+                        recording=utterance,  # each has a session of its own
+                        split=split,
+                        num_samples=num_samples_at(length, SAMPLE_RATE, sample_rate),
+                        content=content,
                     )
-        return Listing(rows=tuple(rows))
 
     def examine(self, row: Row, *, sample_rate: int, min_s: float) -> Heard | str:
         """Return the row's facts, as listed."""
@@ -134,6 +139,11 @@ class SyntheticSource:
         shortest, longest = self.options.seconds
         seconds = shortest + (longest - shortest) * uniform(self.options.seed, 3, indices)
         return np.rint(seconds * SAMPLE_RATE).astype(np.int64)
+
+
+def _cells(row: Row) -> Cells:
+    """Return what filters may ask for, as text."""
+    return {name: str(getattr(row, name)) for name in COLUMNS}
 
 
 def uniform(seed: int, stream: int, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -3,6 +3,7 @@
 Shapes: N pairs, G groups, U utterances.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ Int64s = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TrialPairs:
-    """Pairs of rows of a corpus, targets first."""
+    """Pairs of rows of a corpus: those of `trial_pairs`, targets first, or a given list's, in its order."""
 
     left: npt.NDArray[np.int32]
     right: npt.NDArray[np.int32]
@@ -26,6 +27,14 @@ class TrialPairs:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def fingerprint(self, corpus: Corpus) -> str:
+        """Return a hash of what is compared: the corpus, and the names and labels of its pairs in their order."""
+        names = corpus.table["utterance"].to_pylist()
+        digest = hashlib.sha256(corpus.fingerprint.encode())
+        for left, right, label in zip(self.left.tolist(), self.right.tolist(), self.label.tolist(), strict=True):
+            digest.update(repr((names[left], names[right], label)).encode())
+        return digest.hexdigest()
 
 
 def trial_pairs(corpus: Corpus, *, seed: int = 0, limit: int = 20000) -> TrialPairs:

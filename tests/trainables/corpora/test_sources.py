@@ -1,11 +1,15 @@
+import pickle
+
 import numpy as np
 import pytest
 import soundfile
 
+from search_spaces.study import Source
 from trainables.corpora.corpus import CorpusError
-from trainables.corpora.sources import open_roles, parse_source
+from trainables.corpora.sources import listed_splits, open_roles, parse_source
 
 FEW = "synthetic?speakers=3&dev_speakers=2&utterances=2&seconds=0.5"
+FEW_OTHERS = f"{FEW}&seed=1"
 
 
 def problems_of(roles):
@@ -24,7 +28,7 @@ def test_mistakes_of_all_roles_are_told_at_once(tmp_path):
             "noise": [FEW],
         }
     )
-    assert problems[0] == "noise: no such role of a corpus; roles: train, dev, test"
+    assert problems[0] == "noise: no such role of a corpus; roles: train, dev, test, trials"
     assert problems[1] == f"train: {tmp_path / 'manifst.csv'}: no such file; did you mean 'manifest.csv'?"
     assert problems[2].startswith("train: sinthetic: no such source; sources: synthetic, ")
     assert problems[2].endswith("did you mean 'synthetic'?")
@@ -59,27 +63,235 @@ def test_too_little_to_train_or_score_is_an_error(write_manifest, records):
     )
 
 
-def test_test_rows_are_listed_and_never_read(write_manifest, records):
-    """Their files may be missing: nothing looks at them, and their length is not known."""
-    manifest = write_manifest(records(4, 2, split="train") + records(2, 2, prefix="dev", split="dev"))
-    write_manifest(
-        records(4, 2, split="train")
+def test_test_files_are_looked_at_as_others_are(write_manifest, records):
+    """A bad file is listed and left out, the others have their length; the test set has a fingerprint of its own."""
+    rows = (
+        records(8, 4, split="train")
         + records(2, 2, prefix="dev", split="dev")
-        + records(8, 2, prefix="t", split="test"),
-        audio=False,
+        + records(2, 3, prefix="t", split="test")
     )
+    manifest = write_manifest(rows)
+    whole = open_roles({"train": [str(manifest)]}, sample_rate=16000)
+    (manifest.parent / "t001/2.wav").write_bytes(b"")
     splits = open_roles({"train": [str(manifest)]}, sample_rate=16000)
-    assert splits.rejected == ()
-    assert splits.test.num_speakers == 8
-    assert splits.test.table["num_samples"].null_count == 16
-    assert not any(path.startswith("t") for path in splits.train.table["path"].to_pylist())
+
+    assert [("t001/2.wav", "empty file (0 bytes)")] == [(bad.path, bad.reason) for bad in splits.rejected]
+    assert splits.rejected == splits.test.rejected
+    assert [8000] * 5 == splits.test.table["num_samples"].to_pylist()
+    assert 10 == len(splits.trials)
+    assert whole.fingerprint == splits.fingerprint
+    assert whole.test_fingerprint != splits.test_fingerprint
+
+
+def test_a_test_set_is_scored_on_pairs_of_its_own(write_manifest, records):
+    """Without a list they are made as for dev."""
+    splits = open_roles({"train": [FEW], "test": [str(write_manifest(records(3, 2)))]}, sample_rate=16000)
+    names = splits.test.table["speaker"].to_pylist()
+
+    assert 15 == len(splits.trials)
+    assert 3 == splits.trials.label.sum()
+    for left, right, label in zip(splits.trials.left, splits.trials.right, splits.trials.label, strict=True):
+        assert label == (names[left] == names[right])
+
+
+def test_a_test_set_that_nobody_asked_for_may_be_too_small(write_manifest, records):
+    """It is left out with a note; the same set as a role of its own is an error."""
+    rows = records(6, 2, split="train") + records(2, 2, prefix="dev", split="dev")
+    manifest = write_manifest(rows + records(1, 3, prefix="t", split="test"))
+    splits = open_roles({"train": [str(manifest)]}, sample_rate=16000)
+    problem = "test: at least 2 speakers are needed for trial pairs, but it has 't000' alone"
+
+    assert (None, None, None) == (splits.test, splits.trials, splits.test_fingerprint)
+    assert (f"no test set is scored: {problem}",) == splits.notes
+    assert (problem,) == problems_of({"train": [FEW], "test": [str(manifest)]})
+
+
+def test_rows_can_be_shared_without_a_look_at_files(write_manifest, records):
+    """What a study would be made of, before it is opened; speakers in two splits are an error here too."""
+    rows = records(4, 2, split="train") + records(2, 2, prefix="dev", split="dev")
+    manifest = str(write_manifest(rows, audio=False))
+    listed = listed_splits({"train": [manifest]}, sample_rate=16000)
+
+    assert (8, 4, 0) == (len(listed.train), len(listed.dev), len(listed.test))
+    shared = [{**row, "split": "dev"} for row in rows]
+    both = str(write_manifest([*rows, *({**row, "path": f"again/{row['path']}"} for row in shared)], audio=False))
+    with pytest.raises(CorpusError, match="train and dev must not share speakers, but both have 'speaker000'"):
+        listed_splits({"train": [both]}, sample_rate=16000)
+
+
+class TestFilters:
+    """A role may take some rows of a source."""
+
+    def test_rows_left_out_are_not_rejected_and_not_read(self, write_manifest, records):
+        """Bad rows and missing files outside the filter do not matter; how many were chosen is told."""
+        wanted = records(9, 3, room="studio")
+        manifest = write_manifest(wanted)
+        broken = [{"path": f"gone/{i}.wav", "speaker": "" if i % 2 else "s", "room": "street"} for i in range(30)]
+        write_manifest([*broken, *wanted], audio=False)
+        chosen = Source(source=str(manifest), where={"room": "Studio"})
+        splits = open_roles({"train": [chosen], "dev": [FEW], "test": [FEW]}, sample_rate=16000)
+
+        assert () == splits.rejected
+        assert sorted(row["path"] for row in wanted) == splits.train.table["path"].to_pylist()
+        assert (f'{manifest}: where {{ room = "Studio" }} chooses 27 of 57 rows',) == splits.notes
+
+    def test_two_entries_of_one_manifest_are_joined(self, write_manifest, records):
+        """A row that both choose counts once, however the manifest's path is written."""
+        manifest = write_manifest([{**record, "take": i} for i, record in enumerate(records(6, 2))])
+        other = f"{manifest.parent}/../{manifest.parent.name}/manifest.csv"
+        entries = [
+            Source(source=str(manifest), where={"take": {"max": 7}}),
+            Source(source=other, where={"take": {"min": 4}}),
+        ]
+        splits = open_roles({"train": entries, "dev": [FEW], "test": [FEW]}, sample_rate=16000)
+        whole = open_roles({"train": [str(manifest)], "dev": [FEW], "test": [FEW]}, sample_rate=16000)
+
+        assert splits.fingerprint == whole.fingerprint
+        assert [0] == sorted(set(splits.train.table["source"].to_pylist()))
+        assert ["chooses 8 of 12 rows", "chooses 8 of 12 rows"] == [note[-20:] for note in splits.notes]
+
+    def test_two_roles_may_share_a_manifest(self, write_manifest, records):
+        """Train and dev by a column of the user's own."""
+        manifest = write_manifest(records(6, 2, site="a") + records(3, 2, prefix="dev", site="b"))
+        roles = {
+            "train": [Source(source=str(manifest), where={"site": "a"})],
+            "dev": [Source(source=str(manifest), where={"site": ["b", "c"]})],
+        }
+        splits = open_roles({**roles, "test": [FEW]}, sample_rate=16000)
+
+        assert (12, 6) == (len(splits.train), len(splits.dev))
+        assert {"dev000", "dev001", "dev002"} == set(splits.dev.table["speaker"].to_pylist())
+
+    def test_a_split_column_counts_among_the_chosen_rows(self, write_manifest, records):
+        """Rows without a split are no fault of those that have none among themselves."""
+        plain = records(40, 2, corpus="new")
+        manifest = write_manifest([*plain, *records(3, 2, prefix="old", corpus="old", split="train")])
+        splits = open_roles({"train": [Source(source=str(manifest), where={"corpus": "new"})]}, sample_rate=16000)
+        found = [s for corpus in (splits.train, splits.dev, splits.test) for s in corpus.table["speaker"].to_pylist()]
+
+        assert sorted(row["speaker"] for row in plain) == sorted(found)
+        assert () == splits.rejected
+
+    def test_voices_are_chosen_by_what_is_known_of_them(self):
+        """Speaker, gender, age and recording; their samples stay what they are."""
+        women = Source(source="synthetic?speakers=20", where={"gender": "female", "age": {"min": 30, "max": 50}})
+        splits = open_roles({"train": [women], "dev": [FEW]}, sample_rate=16000)
+        whole = open_roles({"train": ["synthetic?speakers=20"], "dev": [FEW]}, sample_rate=16000)
+        expected = [row for row in whole.train.table.to_pylist() if row["gender"] == "F" and 30 <= row["age"] <= 50]
+
+        assert 0 < len(expected) < len(whole.train) / 2
+        assert expected == splits.train.table.to_pylist()
+        assert problems_of({"train": [Source(source="synthetic", where={"split": "train"})]}) == (
+            "train: synthetic: where: no column 'split'; columns: 'speaker', 'gender', 'age', 'recording'",
+        )
+
+    def test_mistakes_of_filters_are_told_with_the_others(self, write_manifest, records):
+        """An unknown column with the nearest, and a filter that leaves nothing."""
+        manifest = str(write_manifest(records(4, 2, age=30)))
+        roles = {
+            "train": [Source(source=manifest, where={"aeg": 30}), Source(source=manifest, where={"room": 1})],
+            "dev": [Source(source=manifest, where={"age": {"min": 31}}), Source(source=manifest, where={"age": 30})],
+            "test": ["sinthetic"],
+        }
+        aeg, room, nothing, source = problems_of(roles)
+
+        assert (
+            f"train: {manifest}: where: no column 'aeg'; columns: 'path', 'speaker', 'age'; did you mean 'age'?" == aeg
+        )
+        assert f"train: {manifest}: where: no column 'room'; columns: 'path', 'speaker', 'age'" == room
+        assert f"dev: {manifest}: where {{ age = {{ min = 31 }} }} leaves none of its 8 rows" == nothing
+        assert source.startswith("test: sinthetic: no such source")
+
+
+class TestLists:
+    """The role trials: a list of pairs of test utterances."""
+
+    def roles(self, tmp_path, write_manifest, records, text):
+        (tmp_path / "list.txt").write_text(text)
+        return {
+            "train": [FEW],
+            "test": [str(write_manifest(records(3, 2, prefix="s")))],
+            "trials": [str(tmp_path / "list.txt")],
+        }
+
+    def test_a_list_reaches_the_workers_as_it_is(self, tmp_path, write_manifest, records):
+        """Order, number, doubles and labels, labels that contradict the speakers too, which is told."""
+        text = "0 s000/0.wav s002/1.wav\n1 s001/0.wav s001/1.wav\n0 s000/0.wav s002/1.wav\n1 s000/0.wav s002/0.wav\n"
+        roles = self.roles(tmp_path, write_manifest, records, text)
+        splits = pickle.loads(pickle.dumps(open_roles(roles, sample_rate=16000)))
+        names = splits.test.table["path"].to_pylist()
+        found = [
+            f"{label:d} {names[left]} {names[right]}\n"
+            for left, right, label in zip(splits.trials.left, splits.trials.right, splits.trials.label, strict=True)
+        ]
+
+        assert text == "".join(found)
+        told = f"{roles['trials'][0]}: 1 of 4 trials are labelled otherwise than their speakers say; kept as given"
+        assert (told,) == splits.notes
+
+    def test_the_fingerprint_of_test_covers_the_list(self, tmp_path, write_manifest, records):
+        """Its order and labels too; that of train and dev does not."""
+        lines = ["0 s000/0.wav s002/1.wav", "1 s001/0.wav s001/1.wav", "1 s000/0.wav s000/1.wav"]
+        changed = [lines, lines[::-1], [*lines[:2], "0 s000/0.wav s000/1.wav"], lines[:2], [*lines, lines[0]]]
+        opened = [
+            open_roles(self.roles(tmp_path, write_manifest, records, "\n".join(some)), sample_rate=16000)
+            for some in [*changed, lines]
+        ]
+
+        assert opened[0].test_fingerprint == opened[-1].test_fingerprint
+        assert len(changed) == len({splits.test_fingerprint for splits in opened})
+        assert 1 == len({splits.fingerprint for splits in opened})
+
+    def test_a_rejected_file_makes_the_list_unusable(self, tmp_path, write_manifest, records):
+        """Its trial is not skipped: the list's figures would be those of another list."""
+        rows = records(8, 2, prefix="s")
+        manifest = write_manifest(rows)
+        (manifest.parent / "s000/1.wav").write_bytes(b"")
+        (tmp_path / "list.txt").write_text("1 s001/0.wav s001/1.wav\n0 s000/1.wav s001/1.wav\n")
+        roles = {"train": [FEW], "test": [str(manifest)], "trials": [str(tmp_path / "list.txt")]}
+
+        (problem,) = problems_of(roles)
+
+        assert problem == (
+            f"{roles['trials'][0]}: 1 of 2 trials name an utterance that is not in the test set: "
+            "line 2 's000/1.wav' was left out: empty file (0 bytes)"
+        )
+
+    def test_a_list_may_make_a_small_test_set_scorable(self, tmp_path, write_manifest, records):
+        """One utterance a speaker gives no pair of one speaker of ours, but the list says what is compared."""
+        (tmp_path / "list.txt").write_text("p000/0.wav p001/0.wav target\np000/0.wav p002/0.wav nontarget\n")
+        test = str(write_manifest(records(3, 1, prefix="p")))
+        splits = open_roles({"train": [FEW], "test": [test], "trials": [str(tmp_path / "list.txt")]}, sample_rate=16000)
+
+        assert [True, False] == splits.trials.label.tolist()
+
+    def test_what_a_list_cannot_be(self, tmp_path, write_manifest, records):
+        """Two of them, one with a filter, one that is missing, one on an object store, one without a test set."""
+        roles = self.roles(tmp_path, write_manifest, records, "1 a b\n")
+        (found,) = roles["trials"]
+
+        assert problems_of({**roles, "trials": [found, found]}) == (
+            "trials: a test set has one list of trials, but got 2",
+        )
+        assert problems_of({**roles, "trials": [Source(source=found, where={"label": 1})]}) == (
+            f"trials: {found}: a list of trials is taken as it is; leave out its where",
+        )
+        assert problems_of({**roles, "trials": [f"{found[:-4]}s.txt"]}) == (
+            f"trials: {found[:-4]}s.txt: no such file; did you mean 'list.txt'?",
+        )
+        assert (
+            "trials: s3://a/b: a list of trials on an object store" in problems_of({**roles, "trials": ["s3://a/b"]})[0]
+        )
+        assert problems_of({"train": [f"{FEW}&test_speakers=0"], "trials": [found]}) == (
+            f"{found}: a list of trials needs a test set; give a test corpus (test = …)",
+        )
 
 
 def test_sources_of_a_role_are_joined(write_manifest, records):
     """Two manifests with the same file names and the voices: every utterance keeps a name of its own."""
     one = write_manifest(records(3, 2, split="train"), folder="one")
     two = write_manifest([{**record, "speaker": "other"} for record in records(3, 2, split="train")], folder="two")
-    splits = open_roles({"train": [str(one), str(two), FEW]}, sample_rate=16000)
+    splits = open_roles({"train": [str(one), str(two), FEW], "dev": [FEW_OTHERS]}, sample_rate=16000)
     names = splits.train.table["utterance"].to_pylist()
     assert len(names) == len(set(names)) == 18
     assert sorted(set(splits.train.table["source"].to_pylist())) == [0, 1, 2]

@@ -1,6 +1,8 @@
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainables.corpora.corpus import Row
 from trainables.corpora.splits import assign, split_of
@@ -29,6 +31,33 @@ def test_speakers_keep_their_split_when_others_are_added():
     for split in ("train", "dev", "test"):
         assert speakers(getattr(few, split)) == speakers(getattr(many, split)) & first
         assert getattr(few, split)
+
+
+NAMES = st.lists(st.text(min_size=1, max_size=8), unique=True, max_size=30)
+PARTITIONS = st.sampled_from([(None,), ("train",), ("train", "test"), ("train", "dev", "test")])
+
+
+def places(share):
+    return {row.speaker: split for split in ("train", "dev", "test") for row in getattr(share, split)}
+
+
+@given(first=NAMES, more=NAMES, partitions=PARTITIONS, other=PARTITIONS)
+def test_no_speaker_moves_when_speakers_or_a_source_are_added(first, more, partitions, other):
+    """Whether partitions are official, official without dev, or none, in the first source and in the second."""
+
+    def rows(names, official, source=0):
+        """A speaker a partition that is always there, and the names; a partition follows from a name alone."""
+        always = [row(f"{source} {split}", split=split, source=source) for split in official]
+        return always + [row(name, split=official[len(name) % len(official)], source=source) for name in names]
+
+    first, more = [f"first {name}" for name in first], [f"more {name}" for name in more]
+    alone = places(assign({"train": rows(first, partitions)}))
+    longer = places(assign({"train": rows([*first, *more], partitions)}))
+    joined = places(assign({"train": rows(first, partitions) + rows(more, other, source=1)}))
+
+    assert set(first) <= set(alone)
+    assert alone == {name: longer[name] for name in alone}
+    assert alone == {name: joined[name] for name in alone}
 
 
 def test_official_partitions_win():
@@ -75,6 +104,14 @@ def test_a_dev_role_without_dev_rows_is_an_error():
     """A split column that never says dev is not taken for a dev corpus."""
     share = assign({"train": [row("a")], "dev": [row("x", split="test", source=1)]})
     assert share.problems == ("dev: its source has a split column, but no row with split 'dev' (it has test 1)",)
+
+
+def test_each_source_without_official_dev_gives_some_speakers():
+    """Beside a source whose partitions have a dev set, one that has none gives its own, as it does alone."""
+    bare = [row(f"s{i}", split="train") for i in range(100)]
+    share = assign({"train": [*bare, row("d", split="dev", source=1), row("t", split="train", source=1)]})
+
+    assert speakers(assign({"train": bare}).dev) | {"d"} == speakers(share.dev)
 
 
 def test_speakers_in_two_splits_are_an_error():

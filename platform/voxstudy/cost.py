@@ -1,0 +1,118 @@
+"""`voxstudy check --scale`: what a study costs, from its corpus as listed and a step measured on this machine."""
+
+import importlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from search_spaces.reading import ReadStudy
+from search_spaces.registry import CONFIGS
+from search_spaces.study import Study
+from trainables.corpora.corpus import CorpusError, Row
+from trainables.corpora.sources import listed_splits
+from trainables.corpora.splits import Assignment
+from trainables.cost import Cost, measure
+
+CACHE_BYTES = 2 << 30  # of audio that a worker keeps for each split at most
+KEPT_CHECKPOINTS = 2
+GIB, MIB = 1 << 30, 1 << 20
+
+
+def print_cost(read: ReadStudy, console: Console) -> None:
+    """Say utterances, steps, memory, disk and hours; what cannot be known here is said so."""
+    console.print("measuring a step of the arm paper", highlight=False)
+    study = read.study
+    cost = measure(study.trainable, study.config_of({}), threads=study.resources.cpus_per_worker)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column()
+    for label, text in cost_facts(study, cost, _listed(study)):
+        facts.add_row(label, escape(text))
+    console.print(facts)
+
+
+def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> Iterator[tuple[str, str]]:
+    """The lines: (what, how much)."""
+    trials = _num_trials(study)
+    total = sum(trials.values())
+    yield "net", f"{cost.parameters:,} parameters"
+    yield "a step", f"{cost.step_s:.3g} s on one {cost.device} worker, from {100 * cost.share:.3g} % of its utterances"
+    cached = f"at most {3 * CACHE_BYTES / GIB:.0f} GiB of audio"
+    if isinstance(listed, CorpusError):
+        yield "corpus", f"cannot be listed here, so steps and hours are unknown: {listed.problems[0]}"
+    else:
+        for name in ("train", "dev", "test"):
+            if rows := getattr(listed, name):
+                yield name, f"{len(rows):,} utterances of {len({row.speaker for row in rows}):,} speakers"
+        cached = _cached_in_words(listed, CONFIGS[study.trainable].sample_rate)
+    memory = cost.process_bytes + cost.step_bytes / study.resources.workers
+    yield "memory", f"{memory / GIB:.2g} GiB for each of the {study.resources.workers} workers of a lane, and {cached}"
+    disk = total * KEPT_CHECKPOINTS * cost.checkpoint_bytes
+    yield (
+        "disk",
+        f"{disk / MIB:,.0f} MiB of checkpoints ({total} trials x {KEPT_CHECKPOINTS}); tables are small beside them",
+    )
+    if isinstance(listed, Assignment):
+        yield from _time_facts(study, cost, listed, trials)
+
+
+def _time_facts(study: Study, cost: Cost, listed: Assignment, trials: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """Steps and hours: every trial of a search counts as a full one of the arm paper."""
+    steps_of_epoch = importlib.import_module(f"trainables.{study.trainable}").steps_of_epoch
+    counts = list(Counter(row.speaker for row in listed.train).values())
+    configs = {arm.name: study.config_of(arm.config) for arm in study.arms}
+    steps, seconds = 0, 0.0
+    for name, num in trials.items():
+        config = configs.get(name, study.config_of({}))
+        own_steps = config.epochs * steps_of_epoch(config, counts)
+        scored = (config.epochs + 1) * len(listed.dev) + (len(listed.test) if name != "search" else 0)
+        steps += num * own_steps
+        seconds += num * (own_steps * cost.step_s + scored * cost.utterance_s) / study.resources.workers
+    total = sum(trials.values())
+    yield "steps", f"{steps:,} in {total} trials"
+    lanes = max(1, (os.cpu_count() or 1) // (study.resources.workers * study.resources.cpus_per_worker))
+    lanes = min(lanes, study.resources.max_lanes or lanes)
+    at_once = f"{_hours(seconds / lanes)} in {lanes} at once" if lanes > 1 else "this machine holds one"
+    each = f"{study.resources.workers} {cost.device} worker{'s' if study.resources.workers > 1 else ''} as this one"
+    yield "hours", f"{_hours(seconds / total)} a trial, {_hours(seconds)} in one lane of {each}; {at_once}"
+    yield "", "without the reading of audio; every search trial counted to its end"
+
+
+def _num_trials(study: Study) -> dict[str, int]:
+    """How many trials of each arm, of the search and of confirmations, as far as it can be known before."""
+    trials = dict.fromkeys(("paper", *(arm.name for arm in study.arms)), study.seeds)
+    if study.search is not None:
+        trials["search"] = study.search.trials
+    if study.confirm is not None:
+        trials["confirm"] = study.confirm.top * study.seeds
+    return trials
+
+
+def _listed(study: Study) -> Assignment | CorpusError:
+    try:
+        return listed_splits(study.corpus, sample_rate=CONFIGS[study.trainable].sample_rate)
+    except CorpusError as error:  # on a cluster, perhaps, the files are there
+        return error
+
+
+def _cached_in_words(listed: Assignment, sample_rate: int) -> str:
+    """How much audio a worker keeps in memory, where the lengths are known without reading it."""
+    sizes = [_bytes(rows, sample_rate) for rows in (listed.train, listed.dev, listed.test)]
+    if any(size is None for size in sizes):
+        return f"at most {3 * CACHE_BYTES / GIB:.0f} GiB of audio"
+    return f"{sum(min(size or 0, CACHE_BYTES) for size in sizes) / GIB:.2g} GiB of audio"
+
+
+def _bytes(rows: Sequence[Row], sample_rate: int) -> int | None:
+    if any(row.num_samples is None and row.duration_s is None for row in rows):
+        return None
+    return sum(2 * (row.num_samples or round((row.duration_s or 0) * sample_rate)) for row in rows)
+
+
+def _hours(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:,.0f} h" if hours >= 10 else f"{hours:.2g} h" if hours >= 1 else f"{seconds / 60:.2g} min"

@@ -1,0 +1,201 @@
+"""A paper's table in words: headings, cells and notes, the same for every format, without any markup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from reports.blocks import Column, Row, Section
+from reports.blocks import Table as TableBlock
+from reports.paper_table import DEV, TEST, PaperCell, PaperTable, paper_table
+from reports.reading import Run
+from reports.statistics import Estimate
+from reports.summaries import Summary
+from reports.table_notes import notes
+from reports.words import NOTHING, clean, measure_of, number
+from search_spaces.table import Published
+
+MEANING = "mean ± standard deviation (number of seeds)"
+PUBLISHED, GAIN, PUBLISHED_GAIN, DIFFERENCE = "published", "gain", "published gain", "difference"
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is written in a cell; bold is kept for what the interval supports."""
+
+    text: str
+    is_bold: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """A column of the table with the headings of its sub-columns."""
+
+    title: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table: its name, then a text a sub-column."""
+
+    head: str
+    cells: tuple[Text, ...]
+
+
+@dataclass(frozen=True)
+class TableText:
+    """A table that is ready to be set; `groups` have empty titles where there is one unnamed column.
+
+    `title` is the caption without the metric and what its numbers are.
+    """
+
+    title: str
+    caption: str
+    corner: str
+    groups: tuple[Group, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+    def headings(self) -> list[str]:
+        """One heading a sub-column, for formats with a single heading row: "AP loss: test"."""
+        return [f"{g.title}: {part}" if g.title else part for g in self.groups for part in g.parts]
+
+
+def paper_section(run: Run, summary: Summary) -> Section:
+    """The report's section: the study's table, or its arms and confirmed configs if it states none."""
+    del summary
+    study = run.study
+    if study.table is None and not study.arms and study.confirm is None:
+        alone = "The study states no table, and no arm or confirmed config stands beside the baseline."
+        return Section("table", "Table", (alone,))
+    table = paper_table(run)
+    text = table_text(table)
+    columns = (Column(text.corner), *(Column(heading, True) for heading in text.headings()))
+    rows = [
+        Row(
+            (line.head, *(cell.text for cell in line.cells)),
+            mark="baseline" if row == table.baseline else "",
+            strong=tuple(place for place, cell in enumerate(line.cells, start=1) if cell.is_bold),
+        )
+        for row, line in zip(table.rows, text.lines, strict=True)
+    ]
+    return Section("table", "Table", tables=(TableBlock(text.caption, columns, tuple(rows), " ".join(text.notes)),))
+
+
+def table_text(table: PaperTable) -> TableText:
+    """The table in words."""
+    measure = measure_of(table.metric)
+    title = table.caption.strip()
+    parts = {column: parts_of(table, column) for column in table.columns}
+    return TableText(
+        title=clean(title),
+        caption=clean(f"{title}{'' if title.endswith(('.', '?', '!')) else '.'} {measure.heading}, {MEANING}"),
+        corner=clean(table.corner),
+        groups=tuple(
+            Group(clean(column), tuple(heading(table, part) for part in found)) for column, found in parts.items()
+        ),
+        lines=tuple(
+            Line(clean(row), tuple(_text(table, row, column, part) for column in parts for part in parts[column]))
+            for row in table.rows
+        ),
+        notes=tuple(clean(note) for note in notes(table)),
+    )
+
+
+def parts_of(table: PaperTable, column: str) -> tuple[str, ...]:
+    """The sub-columns of a column: those in which one of its cells could have something to say."""
+    cells = table.column_cells(column)
+    is_measured = any(cell.is_measured for cell in cells)
+    on_dev = any(cell.dev for cell in table.cells.values()) or not any(cell.test for cell in table.cells.values())
+    is_compared = any(cell.comparison is not None for cell in cells)
+    wanted = {
+        TEST: is_measured and table.has_test,
+        DEV: is_measured and on_dev,
+        PUBLISHED: any(cell.published is not None for cell in cells),
+        GAIN: is_compared,
+        PUBLISHED_GAIN: any(cell.published_gain is not None for cell in cells),
+        DIFFERENCE: is_compared,
+    }
+    return tuple(part for part, is_wanted in wanted.items() if is_wanted)
+
+
+def heading(table: PaperTable, part: str) -> str:
+    """The heading of a sub-column, with its unit where it is not the metric's own."""
+    points = " (points)" if measure_of(table.metric).unit == "%" else ""
+    units = {GAIN: "gain (%)", PUBLISHED_GAIN: "published gain (%)", DIFFERENCE: f"difference{points} [95 % interval]"}
+    return units.get(part, part)
+
+
+def _text(table: PaperTable, row: str, column: str, part: str) -> Text:
+    cell = table.cells.get((row, column))
+    if cell is None:
+        return Text("")
+    if part in (TEST, DEV):
+        compared = cell.comparison
+        is_better = compared is not None and (compared.split, compared.verdict) == (part, "better")
+        return Text(value_text(table, cell.estimate(part)) if cell.is_measured else "", is_better)
+    writers: Mapping[str, Callable[[PaperTable, PaperCell], str]] = {
+        PUBLISHED: lambda table, cell: published_text(table, cell.published),
+        GAIN: gain_text,
+        PUBLISHED_GAIN: lambda _, cell: "" if cell.published_gain is None else signed(cell.published_gain, 2),
+        DIFFERENCE: difference_text,
+    }
+    return Text(writers[part](table, cell))
+
+
+def value_text(table: PaperTable, found: Estimate | None) -> str:
+    """A mean with its standard deviation and the number of seeds; how many are missing, if some are."""
+    if found is None:
+        return NOTHING
+    measure = measure_of(table.metric)
+    values = [found.mean] if found.std is None else [found.mean, found.std]
+    text = " ± ".join(number(value * measure.factor, measure.decimals) for value in values)
+    if found.n < table.seeds:
+        return f"{text} ({found.n} of {table.seeds} seeds)"
+    return f"{text} ({found.n})" if found.n > 1 else f"{text} (one seed)"
+
+
+def published_text(table: PaperTable, figure: Published | None) -> str:
+    """A paper's figure, which has the report's unit already."""
+    if figure is None:
+        return ""
+    decimals = measure_of(table.metric).decimals
+    text = " ± ".join(number(value, decimals) for value in (figure.mean, figure.std) if value is not None)
+    return f"{text} ({figure.n})" if figure.n > 1 else text
+
+
+def gain_text(_: PaperTable, cell: PaperCell) -> str:
+    """The relative improvement in percent."""
+    if cell.comparison is None:
+        return ""
+    return NOTHING if cell.comparison.gain is None else signed(cell.comparison.gain, 2)
+
+
+def difference_text(table: PaperTable, cell: PaperCell) -> str:
+    """The difference to the baseline, its interval, and what the interval supports; or why there is none."""
+    compared = cell.comparison
+    if compared is None:
+        return "baseline" if cell.is_baseline and cell.is_measured else ""
+    found, measure = compared.difference, measure_of(table.metric)
+    if found is None:
+        return NOTHING if compared.gain is None else f"{NOTHING} (no common seed)"
+    if found.low is None or found.high is None:
+        common = "common " if table.method == "paired" and table.seeds > 1 else ""
+        return f"{NOTHING} (one {common}seed)"
+    mean, low, high = (signed(v * measure.factor, measure.decimals) for v in (found.mean, found.low, found.high))
+    is_mixed = len({cell.comparison.split for cell in table.compared() if cell.comparison is not None}) > 1
+    where = " on dev" if is_mixed and compared.split == DEV else ""
+    return f"{mean} [{low}, {high}] {compared.verdict}{where}"
+
+
+def signed(value: float, decimals: int | None) -> str:
+    """A number with its sign; one that rounds to nothing has none.
+
+    >>> signed(16.351, 2), signed(-0.5, 2), signed(-0.001, 2)
+    ('+16.35', '−0.50', '0.00')
+    """
+    text = number(value, decimals)
+    if not text.strip("−0."):
+        return text.lstrip("−")
+    return f"+{text}" if value > 0 else text

@@ -1,0 +1,88 @@
+"""What a trial costs, from a few steps measured on this machine: a small share of a full step, scaled up."""
+
+import importlib
+import io
+import resource
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from trainables.corpora.sources import open_roles
+from trainables.corpora.splits import audio_caches
+from trainables.loop import reset_process
+from trainables.task import Corrected, Task
+
+TIMED_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one config, on one worker.
+
+    `share` is the part of a full step's utterances that was measured; `step_s` (seconds) and `step_bytes` are scaled to
+    the full step. `process_bytes` is what a worker takes before its first step, without cached audio. `utterance_s` is
+    the scoring of one utterance.
+    """
+
+    device: str
+    share: float
+    step_s: float
+    utterance_s: float
+    parameters: int
+    checkpoint_bytes: int
+    process_bytes: int
+    step_bytes: int
+
+
+def measure(trainable: str, config: Any, *, threads: int) -> Cost:
+    """Train a few steps of a stand-in: the config's own net and crops on a batch that fits anywhere.
+
+    A full step is taken to cost as many times more as it has more utterances, as it does but for the smallest nets.
+    """
+    module = importlib.import_module(f"trainables.{trainable}")
+    small, voices, share = module.stand_in(config)
+    splits = open_roles({"train": [voices]}, sample_rate=config.sample_rate)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    reset_process(seed=0, threads=threads)
+    before = _peak_bytes(device)
+    task: Task = module.build(small, seed=0, splits=splits, audio=audio_caches(splits), device=device, rank=0, size=1)
+    optimizer, _ = task.optimizer()
+    batch = next(iter(task.batches(1)))
+    seconds = [_step_s(task, optimizer, batch, device) for _ in range(1 + TIMED_STEPS)][1:]  # the first one warms up
+    step_bytes = int((_peak_bytes(device) - before) / share)
+    task.evaluate()  # synthesises the voices, which is no part of the cost
+    began = time.perf_counter()
+    task.evaluate()
+    state = io.BytesIO()
+    torch.save({"module": task.module.state_dict(), "optimizer": optimizer.state_dict()}, state)
+    return Cost(
+        device="GPU" if device.type == "cuda" else "CPU",
+        share=share,
+        step_s=min(seconds) / share,
+        utterance_s=(time.perf_counter() - began) / len(splits.dev),
+        parameters=sum(parameter.numel() for parameter in task.module.parameters()),
+        checkpoint_bytes=len(state.getvalue()),
+        process_bytes=before,
+        step_bytes=step_bytes,
+    )
+
+
+def _step_s(task: Task, optimizer: torch.optim.Optimizer, batch: Any, device: torch.device) -> float:
+    began = time.perf_counter()
+    optimizer.zero_grad(set_to_none=True)
+    task.module(batch).backward()
+    optimizer.step()
+    if isinstance(task, Corrected):
+        task.after_step()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """The most memory that was in use so far: of the GPU, or of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB

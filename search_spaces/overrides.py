@@ -134,8 +134,13 @@ def value_of(text: str) -> Any:
 
 
 def is_path(source: str) -> bool:
-    """Whether a corpus source is a file path: neither the synthetic voices nor a URI."""
-    return source.partition("?")[0] != "synthetic" and URI.match(source) is None
+    """Whether a corpus source is a file path: neither the synthetic voices, nor pairs to be made, nor a URI."""
+    return source.partition("?")[0] != "synthetic" and not is_pairs(source) and URI.match(source) is None
+
+
+def is_pairs(source: str) -> bool:
+    """Whether a source of the role trials asks for pairs to be made, and is no list."""
+    return source.partition("?")[0] == "pairs"
 
 
 def _with_absolute_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -9,8 +9,11 @@ Letters: S speakers of a batch, U utterances a speaker (the paper's N and M). Th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 # Epochs of training count from 1 (0 is the untrained net): the stream of epoch 0 is free for the choice of the subset.
@@ -49,8 +52,9 @@ class BatchPlan:
         groups of distinct speakers; groups that fill no batch are left for another epoch.
         """
         generator = _generator(self.seed, epoch)
-        groups = self._groups(generator)
-        batches_SU = [np.stack(batch) for batch in _fill(groups, batch_speakers=self.batch_speakers)]
+        groups_GU, speaker_G = self._groups(generator)
+        batches = list(_fill(speaker_G.tolist(), batch_speakers=self.batch_speakers))
+        batches_SU = [groups_GU[batch] for batch in batches]
         shape = (len(batches_SU), self.batch_speakers, self.batch_utterances)
         starts = generator.random(shape)
         partners = [generator.permutation(self.batch_speakers) for _ in batches_SU]
@@ -61,41 +65,45 @@ class BatchPlan:
             for utterances_SU, starts_SU, ratio, partner_S in zip(batches_SU, starts, ratios, partners, strict=True)
         ]
 
-    def _groups(self, generator: np.random.Generator) -> list[tuple[int, NDArray[np.int64]]]:
-        groups: list[tuple[int, NDArray[np.int64]]] = []
-        for speaker, utterances in enumerate(self.speakers):
-            shuffled = generator.permutation(utterances)
-            num_groups = len(shuffled) // self.batch_utterances
-            whole = shuffled[: num_groups * self.batch_utterances].reshape(num_groups, self.batch_utterances)
-            groups.extend((speaker, group) for group in whole)
-        return [groups[i] for i in generator.permutation(len(groups))]
+    def _groups(self, generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the utterances of each group (G, U) and its speaker (G,), in the order in which they are drawn."""
+        U = self.batch_utterances
+        # Each speaker is shuffled for himself, so that his groups need no look at the others'.
+        groups = [generator.permutation(rows)[: len(rows) // U * U].reshape(-1, U) for rows in self.speakers]
+        speaker_G = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        order_G = generator.permutation(len(speaker_G))
+        return np.concatenate(groups)[order_G], speaker_G[order_G]
 
 
 def plan_batches(
     *,
-    speakers: Sequence[str],
+    speakers: Sequence[str] | pa.Array | pa.ChunkedArray,
+    recordings: Sequence[str | None] | pa.Array | pa.ChunkedArray | None = None,
     train_utterances: int,
     batch_speakers: int,
     batch_utterances: int,
     beta_alpha: float,
     seed: int,
 ) -> BatchPlan:
-    """The batch plan over a corpus whose row i is spoken by `speakers[i]`.
+    """The batch plan over a corpus whose row i is spoken by `speakers[i]`, in `recordings[i]` where that is known.
 
     `train_utterances` limits a speaker's utterances (0: all). The choice depends on (corpus, seed) alone and is
-    nested: the 2 of a speaker are among his 3, the 3 among his 5. Speakers with fewer than `batch_utterances` cannot
-    form a group; they are counted in `num_left_out`.
+    nested: the 2 of a speaker are among his 3, the 3 among his 5. It takes different recordings first, a second
+    utterance of a recording only where every one has given its first: utterances of one recording share its room and
+    channel, and a pair of them teaches these. An utterance without a recording counts as one of its own.
+    Speakers with fewer than `batch_utterances` cannot form a group; they are counted in `num_left_out`.
 
     Raises ValueError if fewer speakers than `batch_speakers` can form a group: no batch would ever be full.
     """
-    rows_of: dict[str, list[int]] = {}
-    for row, speaker in enumerate(speakers):
-        rows_of.setdefault(speaker, []).append(row)
+    names = pa.array(speakers, pa.string()) if isinstance(speakers, Sequence) else speakers
+    recording_N = None if recordings is None or not train_utterances else _recording_codes(recordings)
     generator = _generator(seed, SUBSET_STREAM)
     chosen: list[NDArray[np.int64]] = []
-    for speaker in sorted(rows_of):
+    for rows in _rows_by_speaker(names):
         # All of it is drawn even for a small subset, so that the next speaker's does not depend on its size.
-        shuffled = generator.permutation(np.asarray(rows_of[speaker], dtype=np.int64))
+        shuffled = generator.permutation(rows)
+        if recording_N is not None:
+            shuffled = shuffled[np.argsort(_repeats(recording_N[shuffled]), kind="stable")]
         chosen.append(np.sort(shuffled[: train_utterances or None]))
     usable = tuple(rows for rows in chosen if len(rows) >= batch_utterances)
     if len(usable) < batch_speakers:
@@ -112,6 +120,39 @@ def plan_batches(
         beta_alpha=beta_alpha,
         seed=seed,
     )
+
+
+def _rows_by_speaker(names: pa.Array | pa.ChunkedArray) -> list[NDArray[np.int64]]:
+    """Return the rows of each speaker, the speakers in the order of their names."""
+    whole = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    encoded = whole.dictionary_encode()
+    known = encoded.dictionary.to_pylist()
+    place_of = np.empty(len(known), dtype=np.int64)
+    place_of[sorted(range(len(known)), key=known.__getitem__)] = np.arange(len(known))
+    speaker_N = place_of[encoded.indices.to_numpy()]
+    ends = np.cumsum(np.bincount(speaker_N, minlength=len(known)))
+    return np.split(np.argsort(speaker_N, kind="stable"), ends[:-1])
+
+
+def _recording_codes(recordings: Sequence[str | None] | pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return a number of each utterance's recording (N,), a number of its own where it has none."""
+    names = pa.array(recordings, pa.string()) if isinstance(recordings, Sequence) else recordings
+    whole = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    codes = whole.dictionary_encode().indices
+    own = pa.array(np.arange(len(codes)) + len(codes))
+    found: NDArray[np.int64] = pc.coalesce(codes.cast(pa.int64()), own).to_numpy()
+    return found
+
+
+def _repeats(code_N: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many times each code has come before (N,)."""
+    order_N = np.argsort(code_N, kind="stable")
+    sorted_N = code_N[order_N]
+    is_first_N = np.r_[True, sorted_N[1:] != sorted_N[:-1]]
+    place_N = np.arange(len(code_N))
+    repeats_N = np.empty_like(place_N)
+    repeats_N[order_N] = place_N - np.maximum.accumulate(np.where(is_first_N, place_N, 0))
+    return repeats_N
 
 
 def share_of(num_speakers: int, *, rank: int, size: int) -> slice:
@@ -133,21 +174,20 @@ def draw_ratio(generator: np.random.Generator, *, beta_alpha: float) -> float:
     return float(generator.beta(beta_alpha, beta_alpha)) if beta_alpha > 0 else 1.0
 
 
-def _fill(groups: Sequence[tuple[int, NDArray[np.int64]]], *, batch_speakers: int) -> Iterator[list[NDArray[np.int64]]]:
-    """Full batches of distinct speakers from shuffled groups; a speaker's second group waits for the next batch."""
-    waiting: dict[int, list[NDArray[np.int64]]] = {}
-    queue = iter(groups)
+def _fill(speaker_G: Sequence[int], *, batch_speakers: int) -> Iterator[list[int]]:
+    """Full batches of groups of distinct speakers from shuffled groups; a speaker's second one waits for the next."""
+    waiting: dict[int, list[int]] = {}
+    queue = enumerate(speaker_G)
     while True:
-        batch: dict[int, NDArray[np.int64]] = {}
-        for speaker in list(waiting)[:batch_speakers]:
+        batch: dict[int, int] = {}
+        for speaker in list(islice(waiting, batch_speakers)):
             batch[speaker] = waiting[speaker].pop(0)
             if not waiting[speaker]:
                 del waiting[speaker]
         while len(batch) < batch_speakers:
-            drawn = next(queue, None)
-            if drawn is None:
+            group, speaker = next(queue, (-1, -1))
+            if group < 0:
                 return  # the last batch is incomplete
-            speaker, group = drawn
             if speaker in batch:
                 waiting.setdefault(speaker, []).append(group)
             else:

@@ -194,7 +194,8 @@ def build(
     """
     assert (rank, size) == world(), f"built for worker {rank} of {size}, but this is {world()}"
     plan = plan_batches(
-        speakers=splits.train.table["speaker"].to_pylist(),
+        speakers=splits.train.table["speaker"],
+        recordings=splits.train.table["recording"],
         train_utterances=config.train_utterances,
         batch_speakers=config.batch_speakers,
         batch_utterances=config.batch_utterances,

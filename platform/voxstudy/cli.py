@@ -8,6 +8,8 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from voxstudy.corpus_cli import corpus_app
+
 USERS = 2  # the exit code of a user's mistake; those of a run stand in outcome.py
 
 app = typer.Typer(
@@ -20,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(corpus_app, name="corpus")
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="a shipped study's name or a path to a .toml file")]
 RunPlace = Annotated[str, typer.Argument(metavar="RUN", help="a run directory")]

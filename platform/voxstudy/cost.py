@@ -2,9 +2,10 @@
 
 import importlib
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -12,9 +13,9 @@ from rich.table import Table
 from search_spaces.reading import ReadStudy
 from search_spaces.registry import CONFIGS
 from search_spaces.study import Study
-from trainables.corpora.corpus import CorpusError, Row
+from trainables.corpora.corpus import CorpusError
 from trainables.corpora.sources import listed_splits
-from trainables.corpora.splits import Assignment
+from trainables.corpora.splits import Assignment, utterances_a_speaker
 from trainables.cost import Cost, measure
 
 CACHE_BYTES = 2 << 30  # of audio that a worker keeps for each split at most
@@ -47,7 +48,7 @@ def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> It
     else:
         for name in ("train", "dev", "test"):
             if rows := getattr(listed, name):
-                yield name, f"{len(rows):,} utterances of {len({row.speaker for row in rows}):,} speakers"
+                yield name, f"{len(rows):,} utterances of {len(utterances_a_speaker(rows)):,} speakers"
         cached = _cached_in_words(listed, CONFIGS[study.trainable].sample_rate)
     memory = cost.process_bytes + cost.step_bytes / study.resources.workers
     yield "memory", f"{memory / GIB:.2g} GiB for each of the {study.resources.workers} workers of a lane, and {cached}"
@@ -63,7 +64,7 @@ def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> It
 def _time_facts(study: Study, cost: Cost, listed: Assignment, trials: dict[str, int]) -> Iterator[tuple[str, str]]:
     """Steps and hours: every trial of a search counts as a full one of the arm paper."""
     steps_of_epoch = importlib.import_module(f"trainables.{study.trainable}").steps_of_epoch
-    counts = list(Counter(row.speaker for row in listed.train).values())
+    counts = list(utterances_a_speaker(listed.train).values())
     configs = {arm.name: study.config_of(arm.config) for arm in study.arms}
     steps, seconds = 0, 0.0
     for name, num in trials.items():
@@ -107,10 +108,10 @@ def _cached_in_words(listed: Assignment, sample_rate: int) -> str:
     return f"{sum(min(size or 0, CACHE_BYTES) for size in sizes) / GIB:.2g} GiB of audio"
 
 
-def _bytes(rows: Sequence[Row], sample_rate: int) -> int | None:
-    if any(row.num_samples is None and row.duration_s is None for row in rows):
-        return None
-    return sum(2 * (row.num_samples or round((row.duration_s or 0) * sample_rate)) for row in rows)
+def _bytes(rows: pa.Table, sample_rate: int) -> int | None:
+    promised = pc.round(pc.multiply(rows["duration_s"], float(sample_rate))).cast(pa.int64())
+    lengths = pc.coalesce(rows["num_samples"], promised)
+    return None if lengths.null_count else 2 * int(pc.sum(lengths, min_count=0).as_py())
 
 
 def _hours(seconds: float) -> str:

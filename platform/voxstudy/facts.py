@@ -7,6 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search_spaces.knobs import Knob, shown
+from search_spaces.overrides import is_pairs
 from search_spaces.reading import ReadStudy
 from search_spaces.study import BASELINE, Arm, Source, Study
 
@@ -118,9 +119,10 @@ def _trial_facts(study: Study) -> Iterator[tuple[str, str]]:
 def _corpus_facts(study: Study) -> Iterator[tuple[str, str]]:
     given = {role: " + ".join(map(_written_source, sources)) for role, sources in study.corpus.items()}
     roles = list(dict.fromkeys(["train", "dev", "test", *given]))
+    lists = [each for each in study.corpus.get("trials", ()) if not is_pairs(each.source)]
     uses = {
         "test": "; scored once by each trial of an arm or a confirmed config",
-        "trials": "; the pairs of test that are scored",
+        "trials": "; the pairs of test that are scored" if lists else "; how the pairs of dev and test are made",
     }
     for role in roles:
         yield f"corpus {role}", given.get(role, FROM_TRAIN.get(role, "")) + uses.get(role, "")

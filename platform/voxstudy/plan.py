@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from search_spaces.knobs import active_knobs, distribution_of, knobs_of
-from search_spaces.overrides import is_path
+from search_spaces.overrides import is_pairs, is_path
 from search_spaces.problems import Problem, StudyError, unknown_name
 from search_spaces.ranges import can_yield
 from search_spaces.reading import ReadStudy
@@ -157,7 +157,8 @@ def _stopper_notes(study: Study) -> Iterator[str]:
 
 
 def _corpus_notes(study: Study) -> Iterator[str]:
-    if "trials" in study.corpus and "test" not in study.corpus:
+    lists = [each for each in study.corpus.get("trials", ()) if not is_pairs(each.source)]
+    if lists and "test" not in study.corpus:
         yield "trials without test: the list can only be of the official test partition of train, if train has one"
     for role, sources in study.corpus.items():
         for each in sources:

@@ -97,10 +97,13 @@ def test_resolved_says_what_the_command_line_made_of_it(read: Read, tmp_path: Pa
 def test_relative_sources_belong_to_whoever_wrote_them(read: Read, tmp_path: Path) -> None:
     """A path in a study file starts at the file, one on the command line at the working directory."""
     (tmp_path / "studies").mkdir()
-    (tmp_path / "studies/mine.toml").write_text(HEAD + '[corpus]\ntrain = ["a.csv", "synthetic?speakers=20"]\n')
+    (tmp_path / "studies/mine.toml").write_text(
+        HEAD + '[corpus]\ntrain = ["a.csv", "synthetic?speakers=20"]\ntrials = "pairs?balance=gender"\n'
+    )
     study = read_study("studies/mine.toml", corpus=["dev=b.csv", "dev=s3://bucket/c.parquet"]).study
 
     assert [str(tmp_path / "studies/a.csv"), "synthetic?speakers=20"] == sources_of(study)["train"]
+    assert ["pairs?balance=gender"] == sources_of(study)["trials"]
     assert [str(tmp_path / "b.csv"), "s3://bucket/c.parquet"] == sources_of(study)["dev"]
 
 

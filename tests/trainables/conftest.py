@@ -11,7 +11,7 @@ import torch
 
 from search_spaces.contrastive_mixup import ContrastiveMixup
 from trainables.contrastive_mixup import build
-from trainables.corpora.corpus import Corpus, Row, build_corpus
+from trainables.corpora.corpus import Corpus, Row, build_corpus, table_of
 from trainables.corpora.splits import Splits, audio_caches
 from trainables.corpora.trial_pairs import TrialPairs
 from trainables.task import Task
@@ -74,7 +74,7 @@ def corpus_of(counts: dict[int, int], path: str | None = None) -> Corpus:
         for speaker, count in counts.items()
         for utterance in range(count)
     ]
-    return build_corpus(rows, sources=(Hums(),), sample_rate=SAMPLE_RATE)
+    return build_corpus(table_of(rows), sources=(Hums(),), sample_rate=SAMPLE_RATE)
 
 
 def small_splits(**train: Any) -> Splits:

@@ -1,8 +1,10 @@
 """The plan of an epoch: who is in which batch, where crops start, how strongly and with whom queries are mixed."""
 
+import hashlib
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from trainables.batches import plan_batches, share_of
@@ -10,9 +12,19 @@ from trainables.batches import plan_batches, share_of
 SPEAKERS = [f"s{i % 10}" for i in range(57)]  # 10 speakers of 5 or 6 utterances
 
 
-def plan(*, speakers=SPEAKERS, train_utterances=0, batch_speakers=4, batch_utterances=2, beta_alpha=0.4, seed=3):
+def plan(
+    *,
+    speakers=SPEAKERS,
+    recordings=None,
+    train_utterances=0,
+    batch_speakers=4,
+    batch_utterances=2,
+    beta_alpha=0.4,
+    seed=3,
+):
     return plan_batches(
         speakers=speakers,
+        recordings=recordings,
         train_utterances=train_utterances,
         batch_speakers=batch_speakers,
         batch_utterances=batch_utterances,
@@ -90,6 +102,79 @@ def test_subsets_are_nested():
 
     assert all((a == b).all() for a, b in zip(three, same, strict=True))
     assert any((a != b).any() for a, b in zip(three, other, strict=True))
+
+
+def test_plans_never_change():
+    """A run that goes on must train on what it would have trained on."""
+    pinned = plan(speakers=[f"s{i * i % 97}" for i in range(2000)], train_utterances=9, batch_speakers=10)
+    drawn = [
+        (b.utterances_SU.tolist(), b.starts_SU.tolist(), b.partner_S.tolist(), b.ratio)
+        for epoch in (1, 2)
+        for b in pinned.batches(epoch)
+    ]
+
+    assert "aa50e0c97d38f7da" == hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
+
+
+def test_speakers_may_be_a_column_of_a_table():
+    """In one piece or several."""
+    column = pa.chunked_array([SPEAKERS[:20], SPEAKERS[20:]])
+
+    assert flat(plan().batches(1)) == flat(plan(speakers=column).batches(1))
+    assert flat(plan().batches(1)) == flat(plan(speakers=column.combine_chunks()).batches(1))
+
+
+@pytest.fixture(scope="module")
+def voxceleb2():
+    """A table shaped like VoxCeleb2's dev set: 5,994 speakers, 10 to 30 utterances each, about 5 a video."""
+    counts = 10 + np.random.default_rng(0).integers(21, size=5994)
+    who = np.repeat(np.arange(5994), counts)
+    names = pa.array([f"id{i:05d}" for i in range(5994)])
+    videos = pa.array(np.random.default_rng(1).integers(4, size=len(who))).cast(pa.string())
+    return {"speakers": names.take(pa.array(who)), "recordings": videos}
+
+
+def test_subsets_of_voxceleb2_are_those_of_the_paper(voxceleb2):
+    """2, 3, 5 and 10 of each of 5,994 speakers, nested, whatever the mixing, other ones with another seed."""
+    chosen = {}
+    for count, total in {2: 11_988, 3: 17_982, 5: 29_970, 10: 59_940}.items():
+        paper = plan(**voxceleb2, train_utterances=count, batch_speakers=400, seed=1)
+        rows = np.concatenate(paper.speakers)
+
+        assert (5994, 0) == (len(paper.speakers), paper.num_left_out)
+        assert total == len(rows) == len(np.unique(rows))
+        chosen[count] = set(rows.tolist())
+    assert chosen[2] < chosen[3] < chosen[5] < chosen[10]
+    mixed = plan(**voxceleb2, train_utterances=2, batch_speakers=10, beta_alpha=0.0, seed=1)
+    other = plan(**voxceleb2, train_utterances=2, batch_speakers=400, seed=2)
+
+    assert chosen[2] == set(np.concatenate(mixed.speakers).tolist())
+    assert len(chosen[2] & set(np.concatenate(other.speakers).tolist())) < 0.2 * len(chosen[2])
+
+
+def test_a_subset_takes_different_recordings_first():
+    """As many recordings as there are, and no second utterance of one before the first of another."""
+    recordings = [f"r{i // 10 % 3}" for i in range(57)]  # each speaker has 3, of 2 utterances mostly
+    for count in (2, 3, 4, 5):
+        for rows in plan(recordings=recordings, train_utterances=count).speakers:
+            times = Counter(recordings[row] for row in rows)
+
+            assert min(count, 3) == len(times)
+            assert max(times.values()) - min(times.values()) <= 1
+
+
+@pytest.mark.parametrize("recordings", [[None] * 57, [f"r{i}" for i in range(57)]], ids=["none", "one each"])
+def test_utterances_of_recordings_of_their_own_are_chosen_as_without(recordings):
+    """Where recordings say nothing, the subset is that of a corpus without them."""
+    for count in (2, 3, 0):
+        with_them = plan(recordings=recordings, train_utterances=count).batches(1)
+
+        assert flat(plan(train_utterances=count).batches(1)) == flat(with_them)
+
+
+def test_recordings_are_of_no_matter_to_the_whole():
+    """Only a subset is chosen by them."""
+    assert flat(plan(recordings=["r"] * 57).batches(2)) == flat(plan().batches(2))
 
 
 def test_only_the_subset_is_trained_on():

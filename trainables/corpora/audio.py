@@ -4,8 +4,11 @@ Shapes: T samples, C channels.
 """
 
 import hashlib
+import io
 import os
 import re
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +22,7 @@ UNSCALED_PEAK = 10.0  # float files hold -1 to 1; above this they hold something
 # libsndfile shortens a cut WAV silently, but says so in its log; streams write a size near 2**32 and are whole.
 CUT_WAV = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
 STREAM_BYTES = 0x7FFFFFF0
+FFMPEG_ENDINGS = (".m4a", ".mp4", ".aac")
 UNKNOWN_FRAMES = 1 << 48  # libsndfile gives a huge number where a stream does not tell its length
 
 
@@ -45,27 +49,64 @@ def num_samples_at(num_frames: int, from_rate: int, to_rate: int) -> int:
 def examine_file(path: str) -> AudioFacts:
     """Decode a file block by block and return its facts; raises AudioFaultError with the reason."""
     try:
-        if os.path.isdir(path):
-            raise AudioFaultError("is a folder, not a file")
-        if os.path.getsize(path) == 0:
-            raise AudioFaultError("empty file (0 bytes)")
+        _refuse_nothing(path)
         with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise AudioFaultError("no such file") from None
     except OSError as error:
-        raise AudioFaultError(f"cannot be read: {error.strerror}") from None
+        raise AudioFaultError(_why(error)) from None
+    return _decode(path, content=content, take=lambda _: None)
+
+
+def decode_file(path: str, *, sample_rate: int) -> Int16s:
+    """Return a file's samples, channels averaged, at the rate, int16 (T,); raises AudioFaultError."""
+    try:
+        samples_TC, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise AudioFaultError(str(getattr(error, "error_string", error)).rstrip(". ")) from None
+    return _mono(samples_TC, from_rate=int(rate), to_rate=sample_rate)
+
+
+def hear_file(path: str, *, sample_rate: int) -> tuple[Int16s, AudioFacts]:
+    """Return what decode_file does, and the file's facts (without `content`), in one pass.
+
+    What libsndfile cannot read, AAC in MPEG-4 (.m4a, .mp4, .aac), goes through ffmpeg. Raises AudioFaultError.
+    """
+    blocks: list[npt.NDArray[np.float32]] = []
+    try:
+        _refuse_nothing(path)
+    except OSError as error:
+        raise AudioFaultError(_why(error)) from None
+    audio = _through_ffmpeg(path) if path.lower().endswith(FFMPEG_ENDINGS) else path
+    facts = _decode(audio, content="", take=blocks.append)
+    samples_TC = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return _mono(samples_TC, from_rate=facts.sample_rate, to_rate=sample_rate), facts
+
+
+def _refuse_nothing(path: str) -> None:
+    if os.path.isdir(path):
+        raise AudioFaultError("is a folder, not a file")
+    if os.path.getsize(path) == 0:
+        raise AudioFaultError("empty file (0 bytes)")
+
+
+def _why(error: OSError) -> str:
+    return "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+
+
+def _decode(audio: str | io.BytesIO, *, content: str, take: Callable[[npt.NDArray[np.float32]], object]) -> AudioFacts:
+    """Decode all of a file, checked, and give each block (T, C) away; raises AudioFaultError."""
     num_frames, peak = 0, 0.0
     try:
-        with soundfile.SoundFile(path) as audio:
-            told = int(audio.frames)
-            cut = CUT_WAV.search(audio.extra_info)
-            while len(block_TC := audio.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        with soundfile.SoundFile(audio) as opened:
+            told = int(opened.frames)
+            cut = CUT_WAV.search(opened.extra_info)
+            while len(block_TC := opened.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
                 num_frames += len(block_TC)
                 if not np.isfinite(block_TC).all():
                     raise AudioFaultError("holds NaN or infinite samples")
                 peak = max(peak, float(np.abs(block_TC).max()))
-            rate, channels = int(audio.samplerate), int(audio.channels)
+                take(block_TC)
+            rate, channels = int(opened.samplerate), int(opened.channels)
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         reason = str(getattr(error, "error_string", error)).rstrip(". ")
         where = f" after {num_frames} samples" if num_frames else ""
@@ -81,14 +122,24 @@ def examine_file(path: str) -> AudioFacts:
     return AudioFacts(num_frames=num_frames, sample_rate=rate, channels=channels, peak=peak, content=content)
 
 
-def decode_file(path: str, *, sample_rate: int) -> Int16s:
-    """Return a file's samples, channels averaged, at the rate, int16 (T,); raises AudioFaultError."""
+def _through_ffmpeg(path: str) -> io.BytesIO:
+    """Return the file as a WAV of its own rate and channels; raises AudioFaultError, without ffmpeg too."""
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", "-i", path, "-vn", "-c:a", "pcm_s16le"]
     try:
-        samples_TC, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-        raise AudioFaultError(str(getattr(error, "error_string", error)).rstrip(". ")) from None
+        done = subprocess.run([*command, "-f", "wav", "pipe:1"], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise AudioFaultError(
+            "needs ffmpeg: this format is read through it, and it is not installed; install it, or convert to WAV"
+        ) from None
+    told = done.stderr.decode(errors="replace").strip().splitlines()
+    if done.returncode != 0 or told:
+        raise AudioFaultError(f"not readable by ffmpeg: {told[-1] if told else f'exit code {done.returncode}'}")
+    return io.BytesIO(done.stdout)
+
+
+def _mono(samples_TC: npt.NDArray[np.float32], *, from_rate: int, to_rate: int) -> Int16s:
     samples_T = samples_TC[:, 0] if samples_TC.shape[1] == 1 else samples_TC.mean(axis=1)
-    return to_int16(resample(samples_T, from_rate=int(rate), to_rate=sample_rate))
+    return to_int16(resample(samples_T, from_rate=from_rate, to_rate=to_rate))
 
 
 def resample(samples_T: npt.NDArray[np.float32], *, from_rate: int, to_rate: int) -> npt.NDArray[np.float32]:

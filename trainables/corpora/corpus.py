@@ -3,6 +3,7 @@
 Shapes: N rows (utterances), T samples.
 """
 
+import dataclasses
 import difflib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,23 +13,34 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainables.corpora.fingerprints import fingerprint_of
 
 Int16s = npt.NDArray[np.int16]
 
-TABLE_SCHEMA: Any = pa.schema(
+# What a source lists. `index` is the source's own number of the row; what is not known is null: `num_samples` (at the
+# corpus's rate) until the audio was looked at.
+LISTED_SCHEMA: Any = pa.schema(
     [
         ("source", pa.int8()),
+        ("index", pa.int64()),
         ("utterance", pa.string()),
         ("speaker", pa.string()),
         ("gender", pa.string()),
         ("age", pa.float64()),
+        ("agesup", pa.string()),
+        ("agesub", pa.string()),
         ("recording", pa.string()),
         ("split", pa.string()),
-        ("num_samples", pa.int64()),
         ("path", pa.string()),
-        ("index", pa.int64()),
+        ("duration_s", pa.float64()),
+        ("num_samples", pa.int64()),
+        ("content", pa.string()),
     ]
 )
+# What a corpus keeps of it.
+TABLE_SCHEMA: Any = pa.schema([field for field in LISTED_SCHEMA if field.name not in ("duration_s", "content")])
 
 
 class CorpusError(ValueError):
@@ -64,7 +76,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One utterance as its source lists it; `num_samples` (at the corpus's rate) is None until its audio is checked."""
+    """One row of a listing, for a look at its audio; see LISTED_SCHEMA."""
 
     source: int
     index: int
@@ -77,16 +89,49 @@ class Row:
     path: str | None = None
     duration_s: float | None = None
     num_samples: int | None = None
-    content: str = ""
+    content: str | None = ""
+    agesup: str | None = None
+    agesub: str | None = None
+
+
+def listed_table(num_rows: int, columns: Mapping[str, Any]) -> pa.Table:
+    """Return a table of LISTED_SCHEMA: of the columns (Arrow or numpy arrays, or lists), null where there is none."""
+    return pa.table(
+        {
+            field.name: columns[field.name] if field.name in columns else pa.nulls(num_rows, field.type)
+            for field in LISTED_SCHEMA
+        },
+        schema=LISTED_SCHEMA,
+    )
+
+
+def table_of(rows: Iterable[Row]) -> pa.Table:
+    """Return rows as a table of LISTED_SCHEMA."""
+    return pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema=LISTED_SCHEMA)
+
+
+def kept(table: pa.Table, is_kept_N: npt.NDArray[np.bool_]) -> pa.Table:
+    """Return some of the rows; without a copy where it is all of them."""
+    return table if is_kept_N.all() else table.filter(pa.array(is_kept_N))
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    """Return the rows of a small piece of a listing."""
+    return [Row(**cells) for cells in table.to_pylist()]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source says it holds, before any audio is read."""
+    """What a source says it holds, before any audio is read; `table` has the columns of LISTED_SCHEMA.
 
-    rows: tuple[Row, ...]
+    A source that knows a fingerprint of all its contents and labels gives it: its rows then count by fingerprint and
+    `index`, and none of their labels is hashed again.
+    """
+
+    table: pa.Table
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +160,7 @@ class Source(Protocol):
         ...
 
     def waveform(self, *, path: str | None, index: int, sample_rate: int) -> Int16s:
-        """Return a row's samples (T,) at the rate; raises CorpusError."""
+        """Return a row's samples (T,) at the rate, read-only if they are a view of a file; raises CorpusError."""
         ...
 
 
@@ -125,6 +170,7 @@ class Corpus:
 
     `table` has the columns of TABLE_SCHEMA.
     The fingerprint changes with what is heard and who speaks, not with the place of the files or the order of rows.
+    `balance` is what generated trial pairs are balanced over: "gender" or nothing.
     """
 
     table: Any
@@ -133,6 +179,7 @@ class Corpus:
     fingerprint: str
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
+    balance: str | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -140,12 +187,12 @@ class Corpus:
     @property
     def num_speakers(self) -> int:
         """Return the number of different speakers."""
-        return len(set(self.table["speaker"].to_pylist()))
+        return int(pc.count_distinct(self.table["speaker"]).as_py())
 
     @property
     def hours(self) -> float:
         """Return the hours of audio."""
-        return float(sum(self.table["num_samples"].to_pylist())) / self.sample_rate / 3600
+        return float(pc.sum(self.table["num_samples"], min_count=0).as_py()) / self.sample_rate / 3600
 
     def select(self, rows: npt.ArrayLike) -> "Corpus":
         """Return the corpus of these rows (a boolean mask (N,), or row numbers), in this order."""
@@ -161,35 +208,61 @@ class Corpus:
 
 
 def build_corpus(
-    rows: Sequence[Row],
+    table: pa.Table,
     *,
     sources: tuple[Source, ...],
     sample_rate: int,
     rejected: tuple[Rejected, ...] = (),
     notes: tuple[str, ...] = (),
+    fingerprints: Mapping[int, str] | None = None,
+    balance: str | None = None,
 ) -> Corpus:
-    """Return the corpus of the checked rows: names made unique, rows sorted by name, fingerprint taken."""
-    owners: dict[str, set[int]] = {}
-    for row in rows:
-        owners.setdefault(row.utterance, set()).add(row.source)
-    # Two sources may use one name for two files; inside a source names are unique already.
-    named = [
-        replace(row, utterance=f"{row.source}:{row.utterance}") if len(owners[row.utterance]) > 1 else row
-        for row in rows
-    ]
-    named.sort(key=lambda row: row.utterance)
-    table = pa.table(
-        {name: [getattr(row, name) for row in named] for name in TABLE_SCHEMA.names},
-        schema=TABLE_SCHEMA,
-    )
-    # Age and recording belong to the fingerprint too: labels and trial pairs follow from them.
-    facts = [
-        repr((row.utterance, row.speaker, row.gender, row.age, row.recording, row.split, row.content)) for row in named
-    ]
-    digest = hashlib.sha256("\n".join([str(sample_rate), *facts]).encode()).hexdigest()
+    """Return the corpus of the checked rows of listings: names made unique, sorted by name, fingerprint taken.
+
+    `fingerprints` are those of the sources that have one, by their number; `balance` is what trial pairs are balanced
+    over.
+    """
+    column = table.schema.get_field_index("utterance")
+    table = _sorted_by_name(table.set_column(column, "utterance", _unique_names(table)))
+    fingerprint = fingerprint_of(table, sample_rate=sample_rate, of_sources=fingerprints or {})
+    if balance is not None:  # what is compared is another thing then
+        fingerprint = hashlib.sha256(f"{fingerprint} pairs balanced over {balance}".encode()).hexdigest()
     return Corpus(
-        table=table, sources=sources, sample_rate=sample_rate, fingerprint=digest, rejected=rejected, notes=notes
+        table=table.select(TABLE_SCHEMA.names).combine_chunks(),
+        sources=sources,
+        sample_rate=sample_rate,
+        fingerprint=fingerprint,
+        rejected=rejected,
+        notes=notes,
+        balance=balance,
     )
+
+
+def _unique_names(table: pa.Table) -> pa.ChunkedArray:
+    """Return the utterances' names; one that several sources use has the number of its source before it.
+
+    Inside a source names are unique already.
+    """
+    names, source_N = table["utterance"], table["source"].to_numpy()
+    if not len(source_N) or (source_N == source_N[0]).all():
+        return names
+    encoded = names.combine_chunks().dictionary_encode()
+    name_N = encoded.indices.to_numpy()
+    owner = np.zeros(len(encoded.dictionary), dtype=source_N.dtype)
+    owner[name_N] = source_N
+    is_shared = np.zeros(len(owner), dtype=np.bool_)
+    is_shared[name_N[owner[name_N] != source_N]] = True
+    if not is_shared.any():
+        return names
+    numbered = pc.binary_join_element_wise(table["source"].cast(pa.string()), names, ":")
+    return pc.if_else(pa.array(is_shared[name_N]), numbered, names)
+
+
+def _sorted_by_name(table: pa.Table) -> pa.Table:
+    names = table["utterance"].combine_chunks()
+    if len(names) < 2 or pc.all(pc.less_equal(names[:-1], names[1:])).as_py():
+        return table
+    return table.take(pc.sort_indices(names))
 
 
 class AudioCache:
@@ -203,24 +276,25 @@ class AudioCache:
         self.max_bytes = max_bytes
         self.used_bytes = 0
         self._kept: dict[int, Int16s] = {}
-        self._source: list[int] = corpus.table["source"].to_pylist()
-        self._path: list[str | None] = corpus.table["path"].to_pylist()
-        self._index: list[int] = corpus.table["index"].to_pylist()
-        self._num_samples: list[int] = corpus.table["num_samples"].to_pylist()
+        # Views of the table: nothing is copied for each of a million rows.
+        self._source_N, self._index_N, self._num_samples_N = (
+            corpus.table[name].combine_chunks().to_numpy() for name in ("source", "index", "num_samples")
+        )
+        self._path = corpus.table["path"].combine_chunks()
 
     def waveform(self, i: int) -> Int16s:
         """Return the whole utterance of row i, int16 (T,), read-only; raises CorpusError if its file changed."""
         kept = self._kept.get(i)
         if kept is not None:
             return kept
-        source = self.corpus.sources[self._source[i]]
-        waveform = source.waveform(path=self._path[i], index=self._index[i], sample_rate=self.corpus.sample_rate)
-        expected = self._num_samples[i]
+        source, path, expected = self.corpus.sources[self._source_N[i]], self._path[i].as_py(), self._num_samples_N[i]
+        waveform: Int16s = source.waveform(path=path, index=int(self._index_N[i]), sample_rate=self.corpus.sample_rate)
         if len(waveform) != expected:
             raise CorpusError(
-                f"{source.text}: {self._path[i]}: changed since the corpus was opened: "
-                f"{len(waveform)} samples, {expected} then"
+                f"{source.text}: {path}: changed since the corpus was opened: {len(waveform)} samples, {expected} then"
             )
+        if not waveform.flags.writeable:
+            return waveform  # a view of what its source maps: it costs no memory, and is as quick the next time
         waveform.flags.writeable = False
         if self.used_bytes + waveform.nbytes <= self.max_bytes:
             self._kept[i] = waveform

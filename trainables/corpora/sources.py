@@ -9,13 +9,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from search_spaces import study
+from search_spaces.overrides import is_pairs
 from trainables.corpora.cells import TABLES, existing_file
-from trainables.corpora.corpus import Corpus, CorpusError, Rejected, Row, Source, build_corpus, nearest
+from trainables.corpora.corpus import LISTED_SCHEMA, Corpus, CorpusError, Rejected, Source, build_corpus, kept, nearest
 from trainables.corpora.examination import Progress, examine, too_many_bad
 from trainables.corpora.manifest import ManifestSource
+from trainables.corpora.node_cache import is_uri
+from trainables.corpora.packed import PackedSource, is_packed, open_packed
+from trainables.corpora.pair_options import read_balance
 from trainables.corpora.splits import Assignment, Splits, assign, missing_for_scoring, missing_for_training, split_of
 from trainables.corpora.synthetic import NAME, SyntheticSource, read_options
 from trainables.corpora.trial_lists import TrialList, find_trial_list
@@ -26,23 +31,28 @@ __all__ = ["Splits", "listed_splits", "open_roles", "parse_source", "split_of"]
 
 ROLES = ("train", "dev", "test", "trials")
 SPLITS = ("train", "dev", "test")
-FORMS = f"{NAME}, {NAME}?option=value&…, a manifest (.csv or .parquet)"
+FORMS = f"{NAME}, {NAME}?option=value&…, a manifest (.csv, .parquet or .arrow), a packed corpus (folder or URI)"
 
 Entries = Sequence[str | study.Source]
+AnySource = ManifestSource | SyntheticSource | PackedSource
 
 
-def parse_source(text: str) -> ManifestSource | SyntheticSource:
+def parse_source(text: str) -> AnySource:
     """Return the source that a text names; raises CorpusError with the forms there are."""
     name = text.partition("?")[0]
     if name == NAME:
         return SyntheticSource(text=text, options=read_options(text))
-    if "://" in text:
+    if is_uri(text) and text.lower().endswith(TABLES):
         raise CorpusError(
-            f"{text}: a corpus on an object store is not supported by this version yet; "
-            "copy the manifest and its files to a folder that every machine sees"
+            f"{text}: a manifest is read from a folder; import it (voxstudy corpus import manifest …) and copy the "
+            "packed corpus to the object store"
         )
+    if is_packed(text):
+        return open_packed(text)
     if not text.lower().endswith(TABLES):
-        where = " (it is a folder: give its manifest)" if os.path.isdir(text) else ""
+        where = (
+            " (it is a folder without a corpus.json: give its manifest, or import it)" if os.path.isdir(text) else ""
+        )
         raise CorpusError(f"{text}: no such source{where}; sources: {FORMS}{nearest(name, [NAME])}")
     return ManifestSource(text=text, file=existing_file(text, endings=TABLES))
 
@@ -68,25 +78,35 @@ def open_roles(
     """
     listed = _list_roles(roles, sample_rate)
     sources, share = listed.sources, _shared(listed)
-    rows = {"train": share.train, "dev": share.dev, "test": share.test}
-    everything = [row for name in SPLITS for row in rows[name]]
-    heard, silent, remarks = examine(
+    everything = pa.concat_tables([share.train, share.dev, share.test])
+    heard, is_sound_N, silent, remarks = examine(
         everything, sources=sources, sample_rate=sample_rate, min_s=min_s, progress=progress
     )
     # A source in two roles is listed twice and rejects the same rows twice.
     rejected = tuple(dict.fromkeys([*listed.rejected, *silent]))
-    looked_at = Counter(sources[row.source].text for row in everything)
+    looked_at: Counter[str] = Counter()
+    for each in pc.value_counts(everything["source"]).to_pylist():
+        looked_at[sources[each["values"]].text] += each["counts"]
     if problems := too_many_bad(rejected, silent, looked_at):
         raise CorpusError(*problems)
 
-    def corpus(name: str) -> Corpus:
-        kept = [heard[key] for row in rows[name] if (key := (row.source, row.index)) in heard]
-        bad = _of_sources(rejected, rows[name], sources)
-        return build_corpus(kept, sources=sources, sample_rate=sample_rate, rejected=bad)
+    def corpus(first: int, rows: pa.Table, balance: str | None) -> Corpus:
+        place = slice(first, first + len(rows))
+        sound = kept(heard.slice(first, len(rows)), is_sound_N[place])
+        bad = _of_sources(rejected, rows, sources)
+        return build_corpus(
+            sound,
+            sources=sources,
+            sample_rate=sample_rate,
+            rejected=bad,
+            fingerprints=listed.fingerprints,
+            balance=balance,
+        )
 
-    train, dev = corpus("train"), corpus("dev")
+    train, dev = corpus(0, share.train, None), corpus(len(share.train), share.dev, listed.balance)
     problems = [*missing_for_training(train), *missing_for_scoring("dev", dev)]
-    test = corpus("test")
+    # A list that is given is taken as it is.
+    test = corpus(len(share.train) + len(share.dev), share.test, None if listed.trials else listed.balance)
     trials: TrialPairs | None = None
     told: list[str] = []
     try:
@@ -119,8 +139,10 @@ class _Listed:
     """What the roles name, before any audio is read."""
 
     sources: tuple[Source, ...] = ()
-    rows: dict[str, list[Row]] = field(default_factory=dict)
+    rows: dict[str, pa.Table] = field(default_factory=dict)
+    fingerprints: dict[int, str] = field(default_factory=dict)
     trials: TrialList | None = None
+    balance: str | None = None
     rejected: list[Rejected] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -139,23 +161,26 @@ def _list_roles(roles: Mapping[str, Entries], sample_rate: int) -> _Listed:
         entries = [study.Source(source=entry) if isinstance(entry, str) else entry for entry in given]
         try:
             if role == "trials":
-                listed.trials = _only_list(entries)
+                listed.trials, listed.balance = _trials_asked(entries)
                 continue
             wheres_of = _by_source(entries)
         except CorpusError as error:
             problems += [f"{role}: {problem}" for problem in error.problems]
             continue
-        listed.rows[role] = []
+        tables = [LISTED_SCHEMA.empty_table()]
         for source, wheres in wheres_of.items():
             try:
                 listing = source.listing(number=len(listed.sources), sample_rate=sample_rate, wheres=wheres)
             except CorpusError as error:
                 problems += [f"{role}: {problem}" for problem in error.problems]
                 continue
+            tables.append(listing.table)
+            if listing.fingerprint is not None:
+                listed.fingerprints[len(listed.sources)] = listing.fingerprint
             listed.sources += (source,)
-            listed.rows[role] += listing.rows
             listed.rejected += listing.rejected
             listed.notes += listing.notes
+        listed.rows[role] = pa.concat_tables(tables)
     if problems:
         raise CorpusError(*problems)
     return listed
@@ -168,11 +193,11 @@ def _shared(listed: _Listed) -> Assignment:
     return share
 
 
-def _by_source(entries: Iterable[study.Source]) -> dict[ManifestSource | SyntheticSource, list[Where]]:
+def _by_source(entries: Iterable[study.Source]) -> dict[AnySource, list[Where]]:
     """Return each source once, however it is written, with the filters of all its entries."""
     problems: list[str] = []
-    first: dict[ManifestSource | SyntheticSource, ManifestSource | SyntheticSource] = {}
-    wheres_of: dict[ManifestSource | SyntheticSource, list[Where]] = {}
+    first: dict[AnySource, AnySource] = {}
+    wheres_of: dict[AnySource, list[Where]] = {}
     for entry in entries:
         try:
             source = parse_source(entry.source)
@@ -186,12 +211,20 @@ def _by_source(entries: Iterable[study.Source]) -> dict[ManifestSource | Synthet
     return wheres_of
 
 
-def _only_list(entries: Sequence[study.Source]) -> TrialList:
-    if len(entries) > 1:
-        raise CorpusError(f"a test set has one list of trials, but got {len(entries)}")
-    if entries[0].where:
-        raise CorpusError(f"{entries[0].source}: a list of trials is taken as it is; leave out its where")
-    return find_trial_list(entries[0].source)
+def _trials_asked(entries: Sequence[study.Source]) -> tuple[TrialList | None, str | None]:
+    """Return the list of trials, if one is given, and what pairs of our own are to be balanced over."""
+    lists = [entry for entry in entries if not is_pairs(entry.source)]
+    pairs = [entry for entry in entries if is_pairs(entry.source)]
+    if len(lists) > 1:
+        raise CorpusError(f"a test set has one list of trials, but got {len(lists)}")
+    if len(pairs) > 1:
+        raise CorpusError(f"pairs are made in one way, but got {', '.join(entry.source for entry in pairs)}")
+    for entry in entries:
+        if entry.where:
+            what = "pairs are made of all of dev and test" if entry in pairs else "a list of trials is taken as it is"
+            raise CorpusError(f"{entry.source}: {what}; leave out its where")
+    balance = read_balance(pairs[0].source) if pairs else None
+    return find_trial_list(lists[0].source) if lists else None, balance
 
 
 def _trials_of(
@@ -205,8 +238,8 @@ def _trials_of(
         if not len(test):
             raise CorpusError(f"{trials.text}: a list of trials needs a test set; give a test corpus (test = …)")
         pairs = trials.pairs(test, elsewhere=elsewhere)
-        speakers = np.asarray(test.table["speaker"].to_pylist(), dtype=object)
-        odd = int((pairs.label != (speakers[pairs.left] == speakers[pairs.right])).sum())
+        speaker_N = test.table["speaker"].combine_chunks().dictionary_encode().indices.to_numpy()
+        odd = int((pairs.label != (speaker_N[pairs.left] == speaker_N[pairs.right])).sum())
         told = (
             f"{trials.text}: {odd} of {len(pairs)} trials are labelled otherwise than their speakers say; kept as given"
         )
@@ -218,6 +251,6 @@ def _trials_of(
     return trial_pairs(test), []
 
 
-def _of_sources(rejected: Sequence[Rejected], rows: Sequence[Row], sources: Sequence[Source]) -> tuple[Rejected, ...]:
-    texts = {sources[number].text for number in {row.source for row in rows}}
+def _of_sources(rejected: Sequence[Rejected], rows: pa.Table, sources: Sequence[Source]) -> tuple[Rejected, ...]:
+    texts = {sources[number].text for number in pc.unique(rows["source"]).to_pylist()}
     return tuple(bad for bad in rejected if bad.source in texts)

@@ -3,36 +3,24 @@
 Syllables of a consonant and a vowel -> formant tracks and F0 contour -> differentiated glottal flow -> STFT, times the
 resonators of the tract, plus noise for breath and frication -> inverse STFT -> int16.
 
-Shapes: T samples, N frames, F frequency bins, S syllables, K phones, P phones in a row.
+Shapes: T samples, N frames, F frequency bins, C glottal cycles.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trainables.corpora.corpus import Int16s
-from trainables.corpora.voices import (
-    CONSONANTS,
-    FIRST_CONSONANT_ID,
-    FREQUENCIES_F,
-    N_FFT,
-    NUM_VOWELS,
-    PAUSE_ID,
-    SAMPLE_RATE,
-    STOPS,
-    Floats,
-    Voice,
-    curve,
-    resonator,
-)
+from trainables.corpora.syllables import HOP, Doubles, Score, draw_syllables, write_score
+from trainables.corpora.voices import FREQUENCIES_F, N_FFT, SAMPLE_RATE, Floats, Voice, curve, resonator
 
-HOP = 160
 RMS = 0.06
 HIGHEST_PEAK = 0.95
 FRICATION = 0.9  # amplitude of [s] beside the glottal source
-FLOOR_DB = -35.0  # the room's noise beside the glottal source
-PAUSES = 0.12  # syllables followed by one
+FLOOR_DB, FLOOR_SD_DB = -35.0, 3.0  # the room's noise beside the glottal source
+CHANNEL_SD_DB = 2.0
 JITTER_TO_SD = float(np.sqrt(np.pi) / 2)  # neighbouring normal draws differ by 2 / sqrt(pi) of their sd
 
 WINDOW = np.hanning(N_FFT + 1)[:N_FFT].astype(np.float32)
@@ -47,38 +35,73 @@ LEVEL_SMOOTHING = np.array([0.25, 0.5, 0.25])
 
 
 @dataclass(frozen=True)
-class Score:
-    """What to say, frame by frame."""
+class Session:
+    """What differs between a speaker's utterances beside their words."""
 
-    phones: npt.NDArray[np.int64]  # (N,)
-    levels: Floats  # (N,) amplitude of the syllable
-    melody: npt.NDArray[np.float64]  # (N,) F0 around the voice's mean, sd 1
+    semitones: float  # the mean F0 beside the voice's own
+    room_db: float  # the room's noise beside the glottal source
+    channel_db: Doubles  # (4,) levels at CURVE_HZ
 
 
-def speak(voice: Voice, *, key: int, seed: int, session: float, num_samples: int) -> Int16s:
+@dataclass(frozen=True)
+class Change:
+    """What is another when an utterance is said again; None leaves it as it was."""
+
+    voice: Voice | None = None
+    room_db: float | None = None
+    channel_db: Doubles | None = None
+
+
+AS_IT_WAS = Change()
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """A standard normal draw for the length and for the height of each glottal cycle."""
+
+    length_C: Doubles
+    height_C: Doubles
+
+
+def session_of(*, key: int, seed: int, session: float) -> Session:
+    """Return the session of the utterance that `speak` would return."""
+    return _draw_session(np.random.Generator(np.random.Philox(key=[seed, key])), session)
+
+
+def speak(voice: Voice, *, key: int, seed: int, session: float, num_samples: int, change: Change = AS_IT_WAS) -> Int16s:
     """Return an utterance of a voice, int16 (T,), at SAMPLE_RATE.
 
     `key` is the utterance's number in the generator's key space; `session` scales what differs between a speaker's
-    utterances (F0, colour, room).
+    utterances (F0, colour, room). With a change it is the same utterance by the same draws, but for what the change
+    acts on. T is `num_samples`, unless a changed voice needs another time for the same words.
     """
     rng = np.random.Generator(np.random.Philox(key=[seed, key]))
-    nuisance = session * rng.standard_normal(6)
-    num_frames = num_samples // HOP + 2  # the first frame is centred on the first sample
-    score = _write_score(rng, voice, num_frames)
-    noise_T = rng.standard_normal((num_frames - 1) * HOP + N_FFT, dtype=np.float32)
-    flow_T = _glottal_source(rng, voice, score, semitones=float(nuisance[0]))
-
-    voiced_N = _smooth(voice.voicing[score.phones] * score.levels, LEVEL_SMOOTHING)
-    voiced_NF = _tract(voice, score) * voiced_N[:, None]
-    noise_NF = _smooth(voice.frication[score.phones], LEVEL_SMOOTHING)
-    noise_NF *= np.float32(FRICATION)
-    noise_NF += (voice.aspiration * BREATH_F).astype(np.float32) * voiced_NF
-    noise_NF += (10 ** ((FLOOR_DB + 3 * float(np.clip(nuisance[1], -4, 4))) / 20) * ROOM_F).astype(np.float32)
-
-    spectrum_NF = _stft(flow_T) * voiced_NF
-    spectrum_NF += _stft(noise_T) * noise_NF
-    spectrum_NF *= curve(2.0 * nuisance[2:6]).astype(np.float32)
-    samples_T = _istft(spectrum_NF)[N_FFT // 2 : N_FFT // 2 + num_samples]
+    own = _draw_session(rng, session)
+    num_frames = _num_frames(num_samples)
+    syllables = draw_syllables(rng, rate=voice.syllable_rate, num_frames=num_frames)
+    noise_T = rng.standard_normal(_num_padded(num_frames), dtype=np.float32)
+    tremor = float(rng.random())
+    score = write_score(syllables, rate=voice.syllable_rate, num_frames=num_frames)
+    steps_T = _steps(voice, score, semitones=own.semitones, tremor=tremor)
+    cycles = Cycles(*(rng.standard_normal(_num_cycles(steps_T)) for _ in range(2)))
+    if change.voice is not None:
+        rate = voice.syllable_rate
+        voice = change.voice
+        num_samples = syllables.num_samples_at(voice.syllable_rate, num_samples=num_samples, from_rate=rate)
+        num_frames = _num_frames(num_samples)
+        score = write_score(syllables, rate=voice.syllable_rate, num_frames=num_frames)
+        steps_T = _steps(voice, score, semitones=own.semitones, tremor=tremor)
+        # What a longer utterance or a higher voice needs beyond the draws of the original comes from streams apart.
+        spare = [np.random.Generator(np.random.Philox(key=[seed, key]).jumped(k)) for k in (1, 2, 3)]
+        noise_T = _lengthened(noise_T, _num_padded(num_frames), spare[0])
+        cycles = Cycles(
+            length_C=_lengthened(cycles.length_C, _num_cycles(steps_T), spare[1]),
+            height_C=_lengthened(cycles.height_C, _num_cycles(steps_T), spare[2]),
+        )
+    flow_T = _glottal_source(voice, steps_T, cycles)
+    room_db = own.room_db if change.room_db is None else change.room_db
+    channel_db = own.channel_db if change.channel_db is None else change.channel_db
+    samples_T = _sound(voice, score, flow_T, noise_T, room_db=room_db, channel_db=channel_db)[:num_samples]
     samples_T *= np.float32(RMS) / np.sqrt(np.mean(samples_T * samples_T) + np.float32(1e-12))
     peak = float(np.abs(samples_T).max())
     if peak > HIGHEST_PEAK:
@@ -87,50 +110,70 @@ def speak(voice: Voice, *, key: int, seed: int, session: float, num_samples: int
     return quantised
 
 
-def _write_score(rng: np.random.Generator, voice: Voice, num_frames: int) -> Score:
-    """Draw syllables until the frames are full, and lay them over the frames."""
-    seconds = num_frames * HOP / SAMPLE_RATE
-    S = int(seconds * voice.syllable_rate * 1.5) + 6
-    consonant_S = rng.integers(len(CONSONANTS), size=S)
-    vowel_S = rng.integers(NUM_VOWELS, size=S)
-    length_S = np.exp(0.2 * rng.standard_normal(S)) / voice.syllable_rate
-    share_S = rng.uniform(0.28, 0.42, size=S)  # of the consonant
-    pause_S = np.where(rng.random(S) < PAUSES, rng.uniform(0.12, 0.40, size=S), 0.0)
-    level_S = 10 ** (2.0 * rng.standard_normal(S) / 20)
-    accent_S = rng.standard_normal(S)
-
-    closure_S = np.where(consonant_S < STOPS, 0.65, 0.5) * share_S
-    first_S = FIRST_CONSONANT_ID + 2 * consonant_S
-    phone_P = np.stack([first_S, first_S + 1, vowel_S, np.full(S, PAUSE_ID)], axis=1).ravel()
-    ends_P = np.stack(
-        [length_S * closure_S, length_S * (share_S - closure_S), length_S * (1 - share_S), pause_S], axis=1
-    ).ravel()
-    np.cumsum(ends_P, out=ends_P)
-    lead = rng.uniform(0.03, 0.15)  # a short silence before the first syllable
-    time_N = np.arange(num_frames) * (HOP / SAMPLE_RATE)
-    place_N = np.searchsorted(ends_P, time_N - lead, side="right")
-    phone_N = np.where(time_N < lead, PAUSE_ID, phone_P[place_N])
-    melody_N = np.interp(time_N - lead, ends_P[2::4], accent_S) - 1.5 * time_N / seconds
-    melody_N -= melody_N.mean()
-    melody_N /= max(float(melody_N.std()), 0.3)
-    return Score(phones=phone_N, levels=level_S[place_N // 4].astype(np.float32), melody=melody_N)
+def _draw_session(rng: np.random.Generator, session: float) -> Session:
+    normals = session * rng.standard_normal(6)
+    return Session(
+        semitones=float(normals[0]),
+        room_db=FLOOR_DB + FLOOR_SD_DB * float(np.clip(normals[1], -4, 4)),
+        channel_db=CHANNEL_SD_DB * normals[2:6],
+    )
 
 
-def _glottal_source(rng: np.random.Generator, voice: Voice, score: Score, *, semitones: float) -> Floats:
-    """Return the differentiated glottal flow (T,), rms 1, running through the whole utterance."""
+def _num_frames(num_samples: int) -> int:
+    return num_samples // HOP + 2  # the first frame is centred on the first sample
+
+
+def _num_padded(num_frames: int) -> int:
+    """Return the samples that so many frames cover."""
+    return (num_frames - 1) * HOP + N_FFT
+
+
+def _num_cycles(steps_T: Doubles) -> int:
+    """Return more cycles than jitter can make of the steps."""
+    return int(steps_T.sum() * 1.1) + 8
+
+
+def _lengthened(drawn: npt.NDArray[Any], length: int, spare: np.random.Generator) -> npt.NDArray[Any]:
+    """Return standard normal draws of this length: those there are, then more of a spare stream."""
+    more = spare.standard_normal(max(0, length - len(drawn)), dtype=drawn.dtype)
+    return np.concatenate([drawn[:length], more])
+
+
+def _sound(
+    voice: Voice, score: Score, flow_T: Floats, noise_T: Floats, *, room_db: float, channel_db: Doubles
+) -> Floats:
+    """Return the samples (T,) of source and noise through the tract and the channel, at no particular level."""
+    voiced_N = _smooth(voice.voicing[score.phones] * score.levels, LEVEL_SMOOTHING)
+    voiced_NF = _tract(voice, score) * voiced_N[:, None]
+    noise_NF = _smooth(voice.frication[score.phones], LEVEL_SMOOTHING)
+    noise_NF *= np.float32(FRICATION)
+    noise_NF += (voice.aspiration * BREATH_F).astype(np.float32) * voiced_NF
+    noise_NF += (10 ** (room_db / 20) * ROOM_F).astype(np.float32)
+
+    spectrum_NF = _stft(flow_T) * voiced_NF
+    spectrum_NF += _stft(noise_T) * noise_NF
+    spectrum_NF *= curve(channel_db).astype(np.float32)
+    return _istft(spectrum_NF)[N_FFT // 2 :]
+
+
+def _steps(voice: Voice, score: Score, *, semitones: float, tremor: float) -> Doubles:
+    """Return the share of a cycle that passes at each sample (T,), before jitter; `tremor` is its phase, 0 .. 1."""
     time_N = np.arange(len(score.melody)) * (HOP / SAMPLE_RATE)
     f0_N = voice.f0_hz * 2 ** ((semitones + voice.f0_sd * score.melody) / 12)
-    f0_N *= 1 + voice.tremor_depth * np.sin(2 * np.pi * (voice.tremor_hz * time_N + rng.random()))
+    f0_N *= 1 + voice.tremor_depth * np.sin(2 * np.pi * (voice.tremor_hz * time_N + tremor))
     f0_N = np.clip(f0_N, 55.0, 420.0)
     # The STFT's first frame begins half a window before the first sample and the last ends half a window after it.
     step_N = np.concatenate([f0_N[:1], f0_N, f0_N[-1:], f0_N[-1:]]) / SAMPLE_RATE
-    step_T = (step_N[:-1, None] + np.diff(step_N)[:, None] * RAMP).ravel()[: (len(f0_N) - 1) * HOP + N_FFT]
-    cycles = int(step_T.sum() * 1.1) + 8
-    jitter = 1 + voice.jitter * JITTER_TO_SD * rng.standard_normal(cycles)
-    shimmer = (1 + voice.shimmer * JITTER_TO_SD * rng.standard_normal(cycles)).astype(np.float32)
+    steps: Doubles = (step_N[:-1, None] + np.diff(step_N)[:, None] * RAMP).ravel()[: _num_padded(len(f0_N))]
+    return steps
+
+
+def _glottal_source(voice: Voice, steps_T: Doubles, cycles: Cycles) -> Floats:
+    """Return the differentiated glottal flow (T,), rms 1, running through the whole utterance."""
+    jitter = 1 + voice.jitter * JITTER_TO_SD * cycles.length_C
+    shimmer = (1 + voice.shimmer * JITTER_TO_SD * cycles.height_C).astype(np.float32)
     # A period's own deviation is laid on the cycles before jitter; they end within a few samples of the final ones.
-    step_T *= jitter[np.cumsum(step_T).astype(np.int32)]
-    phase_T = np.cumsum(step_T)
+    phase_T = np.cumsum(steps_T * jitter[np.cumsum(steps_T).astype(np.int32)])
     cycle_T = phase_T.astype(np.int32)
     phase = (phase_T - cycle_T).astype(np.float32)
     # Rosenberg's pulse: half a cosine up, a quarter down, then closed. Each factor is 1 where the other one rules.

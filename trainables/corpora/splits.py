@@ -1,14 +1,21 @@
 """Which rows are train, dev and test: official partitions win, what is not given is split off train by speaker."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from trainables.corpora.corpus import AudioCache, Corpus, Rejected, Row
-from trainables.corpora.trial_pairs import TrialPairs
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainables.corpora.corpus import LISTED_SCHEMA, AudioCache, Corpus, Rejected, kept
+from trainables.corpora.trial_pairs import GENDERS, TrialPairs
 
 NAMED = 5  # speakers named in a message
+NAMES = ("train", "dev", "test")
+
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,11 @@ def audio_caches(splits: Splits) -> dict[str, AudioCache]:
 
 @dataclass(frozen=True)
 class Assignment:
-    """The rows of each split, with what is wrong and what is worth telling."""
+    """The rows of each split (of LISTED_SCHEMA), with what is wrong and what is worth telling."""
 
-    train: tuple[Row, ...]
-    dev: tuple[Row, ...]
-    test: tuple[Row, ...]
+    train: pa.Table
+    dev: pa.Table
+    test: pa.Table
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -56,69 +63,97 @@ def split_of(speaker: str) -> str:
     return "dev" if place < 90 else "test"
 
 
-def assign(roles: Mapping[str, Sequence[Row]]) -> Assignment:
-    """Share the rows of the given roles (train, and perhaps dev and test) among the splits.
+def assign(roles: Mapping[str, pa.Table]) -> Assignment:
+    """Share the rows (of LISTED_SCHEMA) of the given roles, train and perhaps dev and test, among the splits.
 
     A source with a `split` column is split by it, and its rows of a split that has a role of its own are left out.
     Other rows of train go by the hash of their speaker, where dev or test is not given.
     """
-    official = {row.source for rows in roles.values() for row in rows if row.split}
+    official = {source for table in roles.values() for source in _sources(table.filter(table["split"].is_valid()))}
     problems: list[str] = []
     notes: list[str] = []
-    shares: dict[str, list[Row]] = {"train": [], "dev": [], "test": []}
-    for row in roles["train"]:
-        split = (row.split or "train") if row.source in official else split_of(row.speaker)
-        if split == "train" or split not in roles:
-            shares[split].append(row)
-        elif row.source not in official:
-            shares["train"].append(row)  # the hash holds nothing back for a role that is given
+    train = roles["train"]
+    split_N, is_official_N = _split_codes(train, official), _are_of(train, official)
+    # The hash holds nothing back for a role that is given.
+    is_train_N = (split_N == 0) | (~is_official_N & np.isin(split_N, [NAMES.index(r) for r in roles if r in NAMES]))
+    shares = {"train": kept(train, is_train_N)}
+    for code, role in enumerate(NAMES[1:], start=1):
+        shares[role] = LISTED_SCHEMA.empty_table() if role in roles else kept(train, split_N == code)
     if "dev" not in roles:
         _split_off_dev(shares, official, notes)
-    for role in ("dev", "test"):
-        for source in sorted({row.source for row in roles.get(role, ())}):
-            rows = [row for row in roles[role] if row.source == source]
-            chosen = [row for row in rows if row.split == role] if source in official else rows
-            if not chosen:
-                found = ", ".join(f"{name} {count}" for name, count in sorted(Counter(r.split for r in rows).items()))
+    for role in NAMES[1:]:
+        parts = [shares[role]]
+        for source in sorted(_sources(roles[role])) if role in roles else ():
+            rows = kept(roles[role], _are_of(roles[role], {source}))
+            chosen = rows.filter(pc.equal(rows["split"], role)) if source in official else rows
+            if not len(chosen):
                 problems.append(
-                    f"{role}: its source has a split column, but no row with split '{role}' (it has {found})"
+                    f"{role}: its source has a split column, but no row with split '{role}' (it has {_counted(rows)})"
                 )
-            shares[role] += chosen
-    for role in ("dev", "test"):
-        if role not in roles and any(row.source not in official for row in shares[role]):
-            speakers = len({row.speaker for row in shares[role] if row.source not in official})
-            notes.append(f"{role}: {speakers} speakers split off train by the hash of their names")
+            parts.append(chosen)
+        shares[role] = pa.concat_tables(parts)
+    for role in NAMES[1:]:
+        others = kept(shares[role], ~_are_of(shares[role], official))
+        if role not in roles and len(others):
+            notes.append(f"{role}: {_num_speakers(others)} speakers split off train by the hash of their names")
     problems += _shared_speakers(shares)
-    return Assignment(
-        train=tuple(shares["train"]),
-        dev=tuple(shares["dev"]),
-        test=tuple(shares["test"]),
-        problems=tuple(problems),
-        notes=tuple(notes),
-    )
+    return Assignment(**shares, problems=tuple(problems), notes=tuple(notes))
 
 
-def _split_off_dev(shares: dict[str, list[Row]], official: set[int], notes: list[str]) -> None:
+def _split_off_dev(shares: dict[str, pa.Table], official: set[int], notes: list[str]) -> None:
     """Take a dev set out of the train rows of each source whose official partitions have none (as VoxCeleb's).
 
     Source by source, so that no speaker changes places when another source is added.
     """
-    without = official - {row.source for row in shares["dev"]}
-    if not any(row.source in without for row in shares["train"]):
+    without = official - _sources(shares["dev"])
+    train = shares["train"]
+    is_without_N = _are_of(train, without)
+    if not is_without_N.any():
         return
-    moved = [row for row in shares["train"] if row.source in without and split_of(row.speaker) == "dev"]
-    taken = {id(row) for row in moved}
-    shares["train"] = [row for row in shares["train"] if id(row) not in taken]
-    shares["dev"] += moved
-    speakers = len({row.speaker for row in moved})
+    is_moved_N = is_without_N & (_hash_codes(train) == NAMES.index("dev"))
+    moved = kept(train, is_moved_N)
+    shares["train"] = kept(train, ~is_moved_N)
+    shares["dev"] = pa.concat_tables([shares["dev"], moved])
     notes.append(
-        f"dev: the official partitions have none; {speakers} speakers split off train by the hash of their names"
+        "dev: the official partitions have none; "
+        f"{_num_speakers(moved)} speakers split off train by the hash of their names"
     )
 
 
-def _shared_speakers(shares: Mapping[str, Sequence[Row]]) -> list[str]:
+def _split_codes(table: pa.Table, official: Collection[int]) -> npt.NDArray[np.int8]:
+    """Return the place in NAMES of each row's split (N,): its own, train without one, or by the hash of its speaker."""
+    own_N = pc.index_in(table["split"].fill_null("train"), pa.array(NAMES)).to_numpy()
+    return np.where(_are_of(table, official), own_N, _hash_codes(table)).astype(np.int8)
+
+
+def _hash_codes(table: pa.Table) -> npt.NDArray[np.int8]:
+    """Return the place in NAMES of what `split_of` says of each row's speaker (N,)."""
+    speakers = table["speaker"].combine_chunks().dictionary_encode()
+    codes = np.array([NAMES.index(split_of(name)) for name in speakers.dictionary.to_pylist()], dtype=np.int8)
+    code_N: npt.NDArray[np.int8] = codes[speakers.indices.to_numpy()]
+    return code_N
+
+
+def _sources(table: pa.Table) -> set[int]:
+    return set(pc.unique(table["source"]).to_pylist())
+
+
+def _are_of(table: pa.Table, sources: Collection[int]) -> Bools:
+    return np.isin(table["source"].to_numpy(), list(sources))
+
+
+def _counted(table: pa.Table) -> str:
+    counts = {str(each["values"] or "none"): each["counts"] for each in pc.value_counts(table["split"]).to_pylist()}
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def _num_speakers(table: pa.Table) -> int:
+    return int(pc.count_distinct(table["speaker"]).as_py())
+
+
+def _shared_speakers(shares: Mapping[str, pa.Table]) -> list[str]:
     """Return a problem for every two splits that share speakers."""
-    speakers = {split: {row.speaker for row in rows} for split, rows in shares.items()}
+    speakers = {split: set(pc.unique(table["speaker"]).to_pylist()) for split, table in shares.items()}
     problems = []
     for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
         both = sorted(speakers[one] & speakers[other])
@@ -129,9 +164,15 @@ def _shared_speakers(shares: Mapping[str, Sequence[Row]]) -> list[str]:
     return problems
 
 
+def utterances_a_speaker(table: pa.Table) -> dict[str, int]:
+    """Return how many utterances (rows) each speaker has, in the order of their first."""
+    counts = pc.value_counts(table["speaker"])
+    return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
 def missing_for_training(train: Corpus) -> list[str]:
     """Return what is missing for training: pairs of utterances of one speaker, and of two."""
-    counts = Counter(train.table["speaker"].to_pylist())
+    counts = utterances_a_speaker(train.table)
     paired = sum(count >= 2 for count in counts.values())
     if paired >= 2:
         return []
@@ -142,11 +183,24 @@ def missing_for_training(train: Corpus) -> list[str]:
 
 def missing_for_scoring(role: str, corpus: Corpus) -> list[str]:
     """Return what dev or test is missing to be scored: pairs of utterances of one speaker, and of two."""
-    counts = Counter(corpus.table["speaker"].to_pylist())
+    counts = utterances_a_speaker(corpus.table)
     if not counts:
         return [f"{role}: holds no utterance; give a {role} corpus ({role} = …), or a train corpus with more speakers"]
     if len(counts) < 2:
         return [f"{role}: at least 2 speakers are needed for trial pairs, but it has '{next(iter(counts))}' alone"]
     if max(counts.values()) < 2:
         return [f"{role}: a speaker with 2 utterances is needed, but each of its {len(counts)} speakers has one"]
-    return []
+    return _missing_genders(role, corpus) if corpus.balance == "gender" else []
+
+
+def _missing_genders(role: str, corpus: Corpus) -> list[str]:
+    """Return which gender lacks pairs of one speaker or of two."""
+    problems = []
+    for gender, people in zip(GENDERS, ("women", "men"), strict=True):
+        counts = utterances_a_speaker(corpus.table.filter(pc.equal(corpus.table["gender"], gender)))
+        if len(counts) < 2 or max(counts.values()) < 2:
+            problems.append(
+                f"{role}: pairs balanced over gender need 2 {people}, one of them with 2 utterances, "
+                f"but it has {len(counts)} with {sum(counts.values())}"
+            )
+    return problems

@@ -6,18 +6,19 @@ every utterance has its own counter-based generator, so that any subset has the 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from trainables.corpora.audio import num_samples_at, resample, to_int16
-from trainables.corpora.cells import Cells
-from trainables.corpora.corpus import CorpusError, Heard, Int16s, Listing, Row, nearest
-from trainables.corpora.speech import speak
-from trainables.corpora.voices import HIGHEST_AGE, LOWEST_AGE, SAMPLE_RATE, gender_of, voice_of
+from trainables.corpora.audio import resample, to_int16
+from trainables.corpora.corpus import CorpusError, Heard, Int16s, Listing, Row, kept, listed_table, nearest
+from trainables.corpora.speech import AS_IT_WAS, Change, speak
+from trainables.corpora.voices import HIGHEST_AGE, LOWEST_AGE, SAMPLE_RATE, Voice, gender_of, voice_of
 from trainables.corpora.where import Sieve, Where
 
 NAME = "synthetic"
@@ -79,58 +80,80 @@ class SyntheticSource:
     def listing(self, *, number: int, sample_rate: int, wheres: Sequence[Where] = ()) -> Listing:
         """Return the chosen rows, already checked: their audio cannot be broken."""
         sieve = Sieve(self.text, wheres=wheres, columns=COLUMNS)
-        rows = [row for row in self._rows(number, sample_rate) if sieve.passes(_cells(row))]
-        return Listing(rows=tuple(rows), notes=tuple(sieve.notes()))
+        parts = []
+        for partition in PARTITIONS:
+            rows = self._rows(partition, number, sample_rate)
+            parts.append(kept(rows, sieve.chooses(rows)))
+        return Listing(table=pa.concat_tables(parts), notes=tuple(sieve.notes()))
 
-    def _rows(self, number: int, sample_rate: int) -> Iterator[Row]:
+    def _rows(self, partition: str, number: int, sample_rate: int) -> pa.Table:
+        """Return all rows of train, dev or test."""
         options = self.options
         facts = (RECIPE, options.seed, options.session, options.idio, options.sep, options.seconds)
         content = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-        for code, split in enumerate(PARTITIONS):
-            speakers, (fewest, most) = options.partition(split)
-            numbers = code * MOST_SPEAKERS + np.arange(speakers)
-            counts = fewest + (uniform(options.seed, 1, numbers) * (most - fewest + 1)).astype(np.int64)
-            ages = self._ages(numbers)
-            for speaker, count, age in zip(numbers.tolist(), counts.tolist(), ages.tolist(), strict=True):
-                name = f"{NAME}{options.seed}-{split}-{speaker % MOST_SPEAKERS:04d}"
-                indices = speaker * MOST_UTTERANCES + np.arange(count)
-                for index, length in zip(indices.tolist(), self._lengths(indices).tolist(), strict=True):
-                    utterance = f"{name}-{index % MOST_UTTERANCES:02d}"
-                    yield Row(
-                        source=number,
-                        index=index,
-                        utterance=utterance,
-                        speaker=name,
-                        gender=gender_of(speaker),
-                        age=round(age, 2),
-                        recording=utterance,  # each has a session of its own
-                        split=split,
-                        num_samples=num_samples_at(length, SAMPLE_RATE, sample_rate),
-                        content=content,
-                    )
+        speakers, (fewest, most) = options.partition(partition)
+        speaker_S = PARTITIONS.index(partition) * MOST_SPEAKERS + np.arange(speakers)
+        count_S = fewest + (uniform(options.seed, 1, speaker_S) * (most - fewest + 1)).astype(np.int64)
+        names = [f"{NAME}{options.seed}-{partition}-{place:04d}" for place in range(speakers)]
+        ages = [round(age, 2) for age in self._ages(speaker_S).tolist()]
+        which_N = np.repeat(np.arange(speakers), count_S)
+        utterance_N = np.arange(len(which_N)) - np.repeat(np.cumsum(count_S) - count_S, count_S)
+        index_N = speaker_S[which_N] * MOST_UTTERANCES + utterance_N
+        speaker = pa.array(names, pa.string()).take(pa.array(which_N))
+        endings = pa.array([f"{utterance:02d}" for utterance in range(most)], pa.string())
+        utterance = pc.binary_join_element_wise(speaker, endings.take(pa.array(utterance_N)), "-")
+        genders = pa.array([gender_of(speaker) for speaker in speaker_S.tolist()], pa.string())
+        return listed_table(
+            len(which_N),
+            {
+                "source": np.full(len(which_N), number, dtype=np.int8),
+                "index": index_N,
+                "utterance": utterance,
+                "speaker": speaker,
+                "gender": genders.take(pa.array(which_N)),
+                "age": pa.array(ages, pa.float64()).take(pa.array(which_N)),
+                "recording": utterance,  # each has a session of its own
+                "split": pa.repeat(partition, len(which_N)),
+                "num_samples": -(-self._lengths(index_N) * sample_rate // SAMPLE_RATE),  # as `num_samples_at` says
+                "content": pa.repeat(content, len(which_N)),
+            },
+        )
 
     def examine(self, row: Row, *, sample_rate: int, min_s: float) -> Heard | str:
         """Return the row's facts, as listed."""
-        return Heard(num_samples=row.num_samples or 0, content=row.content)
+        return Heard(num_samples=row.num_samples or 0, content=row.content or "")
 
     def waveform(self, *, path: str | None, index: int, sample_rate: int) -> Int16s:
         """Synthesise an utterance, int16 (T,)."""
+        return self.said(index, sample_rate=sample_rate)
+
+    def said(self, index: int, *, sample_rate: int = SAMPLE_RATE, change: Change = AS_IT_WAS) -> Int16s:
+        """Synthesise an utterance, int16 (T,), or what becomes of it with a change."""
         options = self.options
-        speaker = index // MOST_UTTERANCES
-        voice = voice_of(
-            key=VOICE_KEYS + speaker,
+        samples = speak(
+            self.voice(index),
+            key=index,
             seed=options.seed,
-            gender=gender_of(speaker),
-            age=float(self._ages(np.asarray([speaker]))[0]),
-            idio=options.idio,
-            sep=options.sep,
+            session=options.session,
+            num_samples=int(self._lengths(np.asarray([index]))[0]),
+            change=change,
         )
-        length = int(self._lengths(np.asarray([index]))[0])
-        samples = speak(voice, key=index, seed=options.seed, session=options.session, num_samples=length)
         if sample_rate == SAMPLE_RATE:
             return samples
         scaled = samples.astype(np.float32) / np.float32(32768.0)
         return to_int16(resample(scaled, from_rate=SAMPLE_RATE, to_rate=sample_rate))
+
+    def voice(self, index: int, *, gender: str | None = None, age: float | None = None) -> Voice:
+        """Return the voice of an utterance's speaker, or the one that he would have with another gender or age."""
+        speaker = index // MOST_UTTERANCES
+        return voice_of(
+            key=VOICE_KEYS + speaker,
+            seed=self.options.seed,
+            gender=gender or gender_of(speaker),
+            age=float(self._ages(np.asarray([speaker]))[0]) if age is None else age,
+            idio=self.options.idio,
+            sep=self.options.sep,
+        )
 
     def _ages(self, speakers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         return LOWEST_AGE + (HIGHEST_AGE - LOWEST_AGE) * uniform(self.options.seed, 2, speakers)
@@ -139,11 +162,6 @@ class SyntheticSource:
         shortest, longest = self.options.seconds
         seconds = shortest + (longest - shortest) * uniform(self.options.seed, 3, indices)
         return np.rint(seconds * SAMPLE_RATE).astype(np.int64)
-
-
-def _cells(row: Row) -> Cells:
-    """Return what filters may ask for, as text."""
-    return {name: str(getattr(row, name)) for name in COLUMNS}
 
 
 def uniform(seed: int, stream: int, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

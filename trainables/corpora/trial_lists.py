@@ -1,8 +1,8 @@
 """A list of trials as it is given: its pairs are scored in its order and number, doubles included.
 
 A text has a trial a line, VoxCeleb's `1 left right` or `0 left right`, or Kaldi's `left right target` or
-`left right nontarget`; a table (.csv, .parquet) has the columns label, left and right. Utterances are named as in the
-manifest's column `path`.
+`left right nontarget`; a table (.csv, .parquet, .arrow) has the columns label, left and right. Utterances go by their
+paths, as the manifest's column `path` has them, or by their names.
 """
 
 from array import array
@@ -13,6 +13,8 @@ import numpy as np
 
 from trainables.corpora.cells import TABLES, CellTable, existing_file
 from trainables.corpora.corpus import Corpus, CorpusError, nearest
+from trainables.corpora.node_cache import is_uri, told
+from trainables.corpora.packed import fetch_trials
 from trainables.corpora.trial_pairs import TrialPairs
 
 COLUMNS = ("label", "left", "right")
@@ -38,12 +40,11 @@ class TrialList:
         Raises CorpusError, with lines, if one cannot be read or names an utterance that the corpus does not have (or
         has twice, or that was rejected, or that is `elsewhere`, in a corpus of that name), or if all labels are alike.
         """
-        names = [
-            path or name
-            for path, name in zip(*(corpus.table[c].to_pylist() for c in ("path", "utterance")), strict=True)
-        ]
-        row_of = {name: row for row, name in enumerate(names)}
-        doubled = {name for row, name in enumerate(names) if row_of[name] != row}
+        row_of: dict[str, int] = {}
+        doubled: set[str] = set()
+        for name, row in _names(corpus):
+            if row_of.setdefault(name, row) != row:
+                doubled.add(name)
         left, right, label = array("i"), array("i"), array("b")
         unreadable, unknown = _Faults(), _Faults()
         num_trials = 0
@@ -64,12 +65,12 @@ class TrialList:
         if unreadable.count:
             problems.append(f"{unreadable.count} of {num_trials} trials cannot be read: {unreadable}")
         if unknown.count:
-            reasons = {path: f"is in {name}" for name, other in elsewhere for path in other.table["path"].to_pylist()}
+            reasons = {known: f"is in {name}" for name, other in elsewhere for known, _ in _names(other)}
             reasons |= dict.fromkeys(doubled, "is the name of two utterances")
             reasons |= {bad.path: f"was left out: {bad.reason}" for bad in corpus.rejected}
             problems.append(
                 f"{unknown.count} of {num_trials} trials name an utterance that is not in the test set: "
-                f"{unknown.with_reasons(reasons, names)}"
+                f"{unknown.with_reasons(reasons, list(row_of))}"
             )
         targets = sum(label)
         if not problems and not 0 < targets < len(label):
@@ -84,6 +85,20 @@ class TrialList:
             right=np.asarray(right, dtype=np.int32),
             label=np.asarray(label, dtype=np.bool_),
         )
+
+    def read(self) -> tuple[list[bool], list[str], list[str]]:
+        """Return the labels, left and right names of all trials; raises CorpusError if one cannot be read."""
+        trials: list[Trial] = []
+        unreadable = _Faults()
+        for place, trial in self._trials():
+            if isinstance(trial, str):
+                unreadable.add(f"{place}: {trial}")
+            else:
+                trials.append(trial)
+        if unreadable.count:
+            raise CorpusError(f"{self.text}: {unreadable.count} trials cannot be read: {unreadable}")
+        label, left, right = zip(*trials, strict=True) if trials else ((), (), ())
+        return list(label), list(left), list(right)
 
     def _trials(self) -> Iterator[tuple[str, Trial | str]]:
         """Yield each trial's place in the list, and the trial or why it cannot be read."""
@@ -117,11 +132,8 @@ class TrialList:
 
 def find_trial_list(text: str) -> TrialList:
     """Return the list that a text names; raises CorpusError if there is no such file."""
-    if "://" in text:
-        raise CorpusError(
-            f"{text}: a list of trials on an object store is not supported by this version yet; "
-            "copy it to a folder of this machine"
-        )
+    if is_uri(text):
+        return TrialList(text=told(text), file=str(fetch_trials(text)))
     return TrialList(text=text, file=existing_file(text))
 
 
@@ -153,6 +165,14 @@ class _Faults:
 
     def _more(self) -> str:
         return f"; and {self.count - NAMED} more" if self.count > NAMED else ""
+
+
+def _names(corpus: Corpus) -> Iterator[tuple[str, int]]:
+    """Yield what an utterance may be called, its path or its name, and its row."""
+    for column in ("path", "utterance"):
+        for row, name in enumerate(corpus.table[column].to_pylist()):
+            if name is not None:
+                yield name, row
 
 
 def _of_fields(fields: Sequence[str]) -> Trial | str:

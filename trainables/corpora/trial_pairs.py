@@ -8,13 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from trainables.corpora.corpus import Corpus
 
 MOST_LISTED = 500_000  # as many pairs are written out; of more, a sample is drawn
 TARGET_KEY, NONTARGET_KEY = 1, 2
+KEYS = 4  # the keys of one drawing are 1 to 4; those of women and men come after them
+GENDERS = ("F", "M")
 
 Int64s = npt.NDArray[np.int64]
+Pairs = tuple[Int64s, Int64s]  # left and right
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,11 @@ class TrialPairs:
 
     def fingerprint(self, corpus: Corpus) -> str:
         """Return a hash of what is compared: the corpus, and the names and labels of its pairs in their order."""
-        names = corpus.table["utterance"].to_pylist()
         digest = hashlib.sha256(corpus.fingerprint.encode())
-        for left, right, label in zip(self.left.tolist(), self.right.tolist(), self.label.tolist(), strict=True):
-            digest.update(repr((names[left], names[right], label)).encode())
+        names = corpus.table["utterance"].combine_chunks()
+        sides = (names.take(pa.array(rows)).to_pylist() for rows in (self.left, self.right))
+        for left, right, label in zip(*sides, self.label.tolist(), strict=True):
+            digest.update(repr((left, right, label)).encode())
         return digest.hexdigest()
 
 
@@ -43,39 +49,78 @@ def trial_pairs(corpus: Corpus, *, seed: int = 0, limit: int = 20000) -> TrialPa
     Targets are all pairs of one speaker from different recordings; where no such pair exists, all pairs of one speaker.
     An utterance without a recording counts as one of its own. Non-targets are sampled from all other pairs.
     Targets take at most half of the limit.
-    """
-    names = corpus.table["utterance"].to_pylist()
-    row_U = np.asarray(sorted(range(len(names)), key=lambda i: names[i]), dtype=np.int64)
-    table = corpus.table.take(row_U)
-    speaker_U = np.unique(np.asarray(table["speaker"].to_pylist(), dtype=str), return_inverse=True)[1]
-    recordings = [
-        name if recording is None else f"{speaker} {recording}"
-        for name, speaker, recording in zip(
-            *(table[c].to_pylist() for c in ("utterance", "speaker", "recording")), strict=True
-        )
-    ]
-    recording_U = np.unique(np.asarray(recordings, dtype=str), return_inverse=True)[1]
 
+    If the corpus asks for a balance over gender, both sides of a pair have the same gender, and there are as many
+    targets of women as of men, and as many non-targets; utterances of unknown gender are in none.
+    """
+    sort_U = pc.sort_indices(corpus.table["utterance"]).to_numpy().astype(np.int64)
+    table = corpus.table.select(["utterance", "speaker", "gender", "recording"]).take(pa.array(sort_U))
+    # In the order of their names: the pairs are numbered speaker by speaker.
+    speaker_U = pc.rank(table["speaker"], tiebreaker="dense").to_numpy().astype(np.int64) - 1
+    of_speaker = pc.binary_join_element_wise(table["speaker"], table["recording"], " ")
+    recording_U = _codes(pc.coalesce(of_speaker, table["utterance"]))
+    if corpus.balance is None:
+        target, nontarget = _draw(speaker_U, recording_U, targets=limit // 2, total=limit, seed=seed, first_key=0)
+    else:
+        gender_U = pc.index_in(table["gender"], pa.array(GENDERS)).fill_null(-1).to_numpy()
+        target, nontarget = _balanced(speaker_U, recording_U, gender_U, limit=limit, seed=seed)
+    label = np.repeat([True, False], [len(target[0]), len(nontarget[0])])
+    left, right = (sort_U[np.concatenate(side)].astype(np.int32) for side in zip(target, nontarget, strict=True))
+    return TrialPairs(left=left, right=right, label=label)
+
+
+def _draw(
+    speaker_U: Int64s, recording_U: Int64s, *, targets: int, total: int, seed: int, first_key: int
+) -> tuple[Pairs, Pairs]:
+    """Return places of targets, at most so many, and of non-targets, which fill up to the total."""
     order_U = np.argsort(speaker_U, kind="stable")
-    sizes_G = np.bincount(speaker_U) if len(speaker_U) else np.zeros(0, dtype=np.int64)
-    one, two = (order_U[places] for places in _pairs(sizes_G, _generator(seed, TARGET_KEY)))
+    one, two = (order_U[places] for places in _pairs(np.bincount(speaker_U), _generator(seed, first_key + TARGET_KEY)))
     apart = recording_U[one] != recording_U[two]
     if apart.any():
         one, two = one[apart], two[apart]
-    target = _sample(one, two, limit // 2, _generator(seed, TARGET_KEY + 2))
-    one, two = _pairs(np.asarray([len(names)]), _generator(seed, NONTARGET_KEY))
+    target = _sample((one, two), targets, _generator(seed, first_key + TARGET_KEY + 2))
+    one, two = _pairs(np.asarray([len(speaker_U)]), _generator(seed, first_key + NONTARGET_KEY))
     other = speaker_U[one] != speaker_U[two]
-    nontarget = _sample(one[other], two[other], limit - len(target[0]), _generator(seed, NONTARGET_KEY + 2))
-    label = np.repeat([True, False], [len(target[0]), len(nontarget[0])])
-    left, right = (row_U[np.concatenate(side)].astype(np.int32) for side in zip(target, nontarget, strict=True))
-    return TrialPairs(left=left, right=right, label=label)
+    most = total - len(target[0])
+    return target, _sample((one[other], two[other]), most, _generator(seed, first_key + NONTARGET_KEY + 2))
+
+
+def _balanced(
+    speaker_U: Int64s, recording_U: Int64s, gender_U: Int64s, *, limit: int, seed: int
+) -> tuple[Pairs, Pairs]:
+    """Return targets and non-targets, those of women before those of men, as many of each; there may be none."""
+    drawn = []
+    for code in range(len(GENDERS)):
+        places_U = np.flatnonzero(gender_U == code)
+        keys = KEYS * (code + 1)
+        found = _draw(
+            speaker_U[places_U],
+            recording_U[places_U],
+            targets=limit // 4,
+            total=limit // 2,
+            seed=seed,
+            first_key=keys,
+        )
+        drawn.append([(places_U[left], places_U[right]) for left, right in found])
+    alike = []
+    for kind, pairs in enumerate(zip(*drawn, strict=True)):
+        fewest = min(len(left) for left, _ in pairs)
+        cut = [_sample(each, fewest, _generator(seed, KEYS * (3 + kind) + code + 1)) for code, each in enumerate(pairs)]
+        alike.append((np.concatenate([left for left, _ in cut]), np.concatenate([right for _, right in cut])))
+    return alike[0], alike[1]
+
+
+def _codes(names: pa.ChunkedArray) -> Int64s:
+    """Return a number for each name, the same for the same."""
+    codes: Int64s = names.combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    return codes
 
 
 def _generator(seed: int, key: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[seed, key]))
 
 
-def _pairs(sizes_G: Int64s, rng: np.random.Generator) -> tuple[Int64s, Int64s]:
+def _pairs(sizes_G: Int64s, rng: np.random.Generator) -> Pairs:
     """Return places (left < right) of the pairs inside groups that lie one after another; a sample of very many."""
     pairs_G = sizes_G * (sizes_G - 1) // 2
     ends_G = np.cumsum(pairs_G)
@@ -91,9 +136,10 @@ def _pairs(sizes_G: Int64s, rng: np.random.Generator) -> tuple[Int64s, Int64s]:
     return start + within - i * (i - 1) // 2, start + i
 
 
-def _sample(left: Int64s, right: Int64s, most: int, rng: np.random.Generator) -> tuple[Int64s, Int64s]:
+def _sample(pairs: Pairs, most: int, rng: np.random.Generator) -> Pairs:
     """Return at most so many pairs, in their order."""
+    left, right = pairs
     if len(left) <= most:
-        return left, right
+        return pairs
     chosen = np.sort(np.argsort(rng.random(len(left)), kind="stable")[:most])
     return left[chosen], right[chosen]

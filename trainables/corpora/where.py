@@ -12,7 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.corpora.cells import GENDERS, SPLITS, number_of
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from trainables.corpora.cells import GENDERS, SPLITS, as_text, number_of
 from trainables.corpora.corpus import CorpusError, nearest
 
 SPELLINGS: Mapping[str, Mapping[str, str]] = {"gender": GENDERS, "split": SPLITS}
@@ -22,6 +26,7 @@ MOST_SHOWN = 5  # values of a list in a note
 
 Where = Mapping[str, Any]
 Test = Callable[[str], bool]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -31,13 +36,18 @@ class Filter:
     written: str
     tests: Mapping[str, Test]
 
-    def passes(self, cells: Mapping[str, str]) -> bool:
-        """Whether a row with these cells is chosen."""
-        return all(test(cells[column]) for column, test in self.tests.items())
+    def chooses(self, table: pa.Table) -> Bools:
+        """Return which rows are chosen (N,); each different value of a column is tested once."""
+        is_chosen_N = np.ones(len(table), dtype=np.bool_)
+        for column, test in self.tests.items():
+            cells = as_text(table[column]).dictionary_encode()
+            passes = np.array([test(text) for text in cells.dictionary.to_pylist()], dtype=np.bool_)
+            is_chosen_N &= passes[cells.indices.to_numpy()]
+        return is_chosen_N
 
 
 class Sieve:
-    """The filters of one source: a row that passes any of them is chosen, each row once. Without filters, all are."""
+    """The filters of one source: a row that any of them chooses is taken, each row once. Without filters, all are."""
 
     def __init__(self, text: str, *, wheres: Sequence[Where], columns: Sequence[str]) -> None:
         """Raise CorpusError with every mistake of the filters of the source that the user wrote as `text`."""
@@ -51,12 +61,16 @@ class Sieve:
         self._num_chosen = [0] * len(self._filters)
         self.num_seen = 0
 
-    def passes(self, cells: Mapping[str, str]) -> bool:
-        """Whether the row of these cells is chosen; every row is to be asked for once."""
-        self.num_seen += 1
-        passed = [each.passes(cells) for each in self._filters]
-        self._num_chosen = [count + one for count, one in zip(self._num_chosen, passed, strict=True)]
-        return any(passed) or not passed
+    def chooses(self, table: pa.Table) -> Bools:
+        """Return which rows are chosen (N,), of some rows with all columns; every row is to be asked for once.
+
+        Columns that hold no text are compared as they are written.
+        """
+        self.num_seen += len(table)
+        chosen = [each.chooses(table) for each in self._filters]
+        self._num_chosen = [count + int(some.sum()) for count, some in zip(self._num_chosen, chosen, strict=True)]
+        is_chosen_N: Bools = np.logical_or.reduce(chosen) if chosen else np.ones(len(table), dtype=np.bool_)
+        return is_chosen_N
 
     def notes(self) -> list[str]:
         """Return how many rows each filter chose; raises CorpusError if one chose none."""

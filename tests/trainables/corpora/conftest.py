@@ -1,8 +1,11 @@
 """Small corpora on disk."""
 
 import csv
+import importlib.util
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,6 +20,17 @@ def tone(*, seconds: float = 0.5, hertz: float = 440.0, rate: int = 16000, seed:
     time_T = np.arange(round(seconds * rate)) / rate
     noise_T = np.random.default_rng(seed).standard_normal(len(time_T))
     return (0.3 * np.sin(2 * np.pi * hertz * time_T) + 0.001 * noise_T).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def trees() -> ModuleType:
+    """The module that writes small trees in the layout of each kind."""
+    spec = importlib.util.spec_from_file_location("trees", Path(__file__).with_name("trees.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["trees"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -1,11 +1,13 @@
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 
-from trainables.corpora.corpus import AudioCache, CorpusError, crop
+from trainables.corpora.corpus import AudioCache, CorpusError, Row, build_corpus, crop, table_of
 from trainables.corpora.sources import open_roles
 
 SMALL = "synthetic?speakers=4&dev_speakers=2&utterances=2&dev_utterances=2&seconds=0.5..0.7"
@@ -101,6 +103,34 @@ def test_select_takes_rows_by_mask_or_number(opened):
     np.testing.assert_array_equal(AudioCache(chosen).waveform(1), AudioCache(corpus).waveform(4))
     with pytest.raises(ValueError, match="a mask needs one value a row, but got 3 for 12 rows"):
         corpus.select(np.array([True, False, True]))
+
+
+def test_a_large_corpus_opens_in_little_memory():
+    """Columns, and no object a row: at most 1.3 kB for each of 250,000 utterances, all that opening takes included."""
+    code = (
+        "import resource, sys; from trainables.corpora.sources import open_roles; "
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; before = peak(); "
+        "splits = open_roles({'train': ['synthetic?speakers=2500&utterances=100']}, sample_rate=16000); "
+        "print(len(splits.train), peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    rows, kibibytes = map(int, done.stdout.split())
+
+    assert 250_000 == rows
+    assert kibibytes * 1024 < 1300 * rows
+
+
+def test_names_of_two_sources_are_told_apart():
+    """Those that both use get the number of their source before them, others stay."""
+    rows = [
+        Row(source=source, index=i, utterance=name, speaker="s", num_samples=1)
+        for source, names in ((0, "ab"), (1, "bc"), (2, "d"))
+        for i, name in enumerate(names)
+    ]
+    made = build_corpus(table_of(rows[::-1]), sources=(), sample_rate=16000)
+
+    assert ["0:b", "1:b", "a", "c", "d"] == made.table["utterance"].to_pylist()
+    assert [0, 1, 0, 1, 2] == made.table["source"].to_pylist()
 
 
 def test_crop_starts_at_a_fraction_of_the_room_and_repeats_what_is_short():

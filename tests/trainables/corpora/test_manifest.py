@@ -3,8 +3,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trainables.corpora.corpus import CorpusError
+from trainables.corpora import cells
+from trainables.corpora.corpus import CorpusError, rows_of
+from trainables.corpora.manifest import ManifestSource
 from trainables.corpora.sources import open_roles, parse_source
 
 VOICES = "synthetic?dev_speakers=2&test_speakers=2"
@@ -86,9 +90,9 @@ def test_cells_are_read_as_text(write_manifest):
         ]
     )
     found = listing(manifest)
-    assert {row.speaker for row in found.rows} == {"007"}
-    assert [row.gender for row in found.rows] == ["F", "F", "F", "M", "M", "M", None, None]
-    assert [row.age for row in found.rows] == [20.0, 35.5, None, None, None, None, 60.0, 61.0]
+    assert set(found.table["speaker"].to_pylist()) == {"007"}
+    assert found.table["gender"].to_pylist() == ["F", "F", "F", "M", "M", "M", None, None]
+    assert found.table["age"].to_pylist() == [20.0, 35.5, None, None, None, None, 60.0, 61.0]
     assert found.notes == (
         f"{manifest}: gender not understood and left empty in 1 of its rows, the first 'diverse'",
         f"{manifest}: age not understood and left empty in 3 of its rows, the first 'x'",
@@ -101,7 +105,7 @@ def test_rows_that_say_too_little_are_rejected(tmp_path):
     lines += ["c.wav,one,dev,x", "d.wav,one,fit", "e.wav,one"]
     (tmp_path / "m.csv").write_text("\n".join(lines), encoding="utf-8-sig")
     found = listing(tmp_path / "m.csv")
-    assert [row.path for row in found.rows] == ["a.wav"]
+    assert found.table["path"].to_pylist() == ["a.wav"]
     assert [(one.row, one.reason) for one in found.rejected] == [
         (2, "no speaker"),
         (4, "no path"),
@@ -118,6 +122,45 @@ def test_parquet_reads_as_csv_does(tmp_path):
     parquet.write_table(pa.table(columns), tmp_path / "m.parquet")
     (tmp_path / "m.csv").write_text("path,speaker,gender,age\na.wav,7,F,31\nb.wav,8,,\n")
     assert listing(tmp_path / "m.parquet") == listing(tmp_path / "m.csv")
+
+
+def test_arrow_reads_as_parquet_does(tmp_path):
+    """Types and nulls too."""
+    table = pa.table({"path": ["a.wav", "b.wav"], "speaker": [7, 8], "gender": ["F", None], "age": [31.5, None]})
+    parquet.write_table(table, tmp_path / "m.parquet")
+    with pa.OSFile(str(tmp_path / "m.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1)
+
+    assert listing(tmp_path / "m.parquet") == listing(tmp_path / "m.arrow")
+    (tmp_path / "m.arrow").write_text("path,speaker\n")
+    with pytest.raises(CorpusError, match="not readable as Arrow"):
+        listing(tmp_path / "m.arrow")
+
+
+@given(paths=st.lists(st.text(st.sampled_from("/.~ab"), min_size=1, max_size=7), max_size=20))
+def test_one_file_is_found_under_all_its_paths(paths):
+    """Rows of a file that another row has are told apart from the others, however their paths are written."""
+    source = ManifestSource(text="m.csv", file="/folder/of/m.csv")
+
+    assert [source.locate(path) for path in paths] == source._places(pa.array(paths, pa.string())).to_pylist()
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3, 1000])
+def test_a_manifest_is_the_same_read_in_any_pieces(tmp_path, monkeypatch, rows_at_once):
+    """Numbers of rows, doubles and splits go over the borders of pieces."""
+    lines = ["path,speaker,split", "a.wav,one,", "", "b.wav,one,dev,x", "./a.wav,two,train", "c.wav,one,test"]
+    (tmp_path / "m.csv").write_text("\n".join([*lines, "c.wav,one,test", "d.wav,,test", "d.wav,two,train", "a.wav,,"]))
+    monkeypatch.setattr(cells, "ROWS_AT_ONCE", rows_at_once)
+    found = listing(tmp_path / "m.csv")
+
+    assert [("./a.wav", 3), ("c.wav", 4), ("d.wav", 7)] == [(row.path, row.index) for row in rows_of(found.table)]
+    assert [
+        (1, "no split, where other rows have one"),
+        (3, "4 cells, but the header names 3 columns"),
+        (6, "the same path as row 5"),
+        (7, "no speaker"),
+        (9, "no speaker"),
+    ] == [(one.row, one.reason) for one in found.rejected]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +198,8 @@ def test_a_file_shorter_than_the_manifest_says_is_rejected(write_manifest):
     )
     source = parse_source(str(manifest))
     promised, rounded = (
-        source.examine(row, sample_rate=16000, min_s=0.4) for row in source.listing(number=0, sample_rate=16000).rows
+        source.examine(row, sample_rate=16000, min_s=0.4)
+        for row in rows_of(source.listing(number=0, sample_rate=16000).table)
     )
     assert promised == "cut short: duration_s says 4 s, the file holds 0.5 s"
     assert rounded.num_samples == 8000

@@ -33,15 +33,13 @@ def test_mistakes_of_all_roles_are_told_at_once(tmp_path):
     assert problems[2].startswith("train: sinthetic: no such source; sources: synthetic, ")
     assert problems[2].endswith("did you mean 'synthetic'?")
     assert problems[3].startswith("dev: synthetic?speeker=3: no option 'speeker'")
-    assert problems[4].startswith(
-        "dev: s3://bucket/manifest.csv: a corpus on an object store is not supported by this version"
-    )
+    assert problems[4].startswith("dev: s3://bucket/manifest.csv: a manifest is read from a folder; import it")
     assert len(problems) == 5
 
 
 def test_a_folder_is_no_source(tmp_path):
     """Its manifest is asked for."""
-    with pytest.raises(CorpusError, match="it is a folder: give its manifest"):
+    with pytest.raises(CorpusError, match=r"it is a folder without a corpus\.json: give its manifest, or import it"):
         parse_source(str(tmp_path))
 
 

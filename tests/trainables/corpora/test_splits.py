@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.corpora.corpus import Row
+from trainables.corpora.corpus import Row, table_of
 from trainables.corpora.splits import assign, split_of
 
 
@@ -12,8 +12,12 @@ def row(speaker, number=0, split=None, source=0):
     return Row(source=source, index=number, utterance=f"{speaker}/{number}", speaker=speaker, split=split)
 
 
-def speakers(rows):
-    return {row.speaker for row in rows}
+def share_of(roles):
+    return assign({role: table_of(rows) for role, rows in roles.items()})
+
+
+def speakers(table):
+    return set(table["speaker"].to_pylist())
 
 
 def test_the_hash_shares_80_10_10_and_never_changes():
@@ -26,7 +30,7 @@ def test_the_hash_shares_80_10_10_and_never_changes():
 
 def test_speakers_keep_their_split_when_others_are_added():
     """The first 50 speakers are shared alike alone and among 200."""
-    few, many = (assign({"train": [row(f"s{i}", u) for i in range(n) for u in range(2)]}) for n in (50, 200))
+    few, many = (share_of({"train": [row(f"s{i}", u) for i in range(n) for u in range(2)]}) for n in (50, 200))
     first = {f"s{i}" for i in range(50)}
     for split in ("train", "dev", "test"):
         assert speakers(getattr(few, split)) == speakers(getattr(many, split)) & first
@@ -38,7 +42,7 @@ PARTITIONS = st.sampled_from([(None,), ("train",), ("train", "test"), ("train", 
 
 
 def places(share):
-    return {row.speaker: split for split in ("train", "dev", "test") for row in getattr(share, split)}
+    return {name: split for split in ("train", "dev", "test") for name in speakers(getattr(share, split))}
 
 
 @given(first=NAMES, more=NAMES, partitions=PARTITIONS, other=PARTITIONS)
@@ -51,9 +55,9 @@ def test_no_speaker_moves_when_speakers_or_a_source_are_added(first, more, parti
         return always + [row(name, split=official[len(name) % len(official)], source=source) for name in names]
 
     first, more = [f"first {name}" for name in first], [f"more {name}" for name in more]
-    alone = places(assign({"train": rows(first, partitions)}))
-    longer = places(assign({"train": rows([*first, *more], partitions)}))
-    joined = places(assign({"train": rows(first, partitions) + rows(more, other, source=1)}))
+    alone = places(share_of({"train": rows(first, partitions)}))
+    longer = places(share_of({"train": rows([*first, *more], partitions)}))
+    joined = places(share_of({"train": rows(first, partitions) + rows(more, other, source=1)}))
 
     assert set(first) <= set(alone)
     assert alone == {name: longer[name] for name in alone}
@@ -63,16 +67,16 @@ def test_no_speaker_moves_when_speakers_or_a_source_are_added(first, more, parti
 def test_official_partitions_win():
     """The split column is followed, whatever the hash says, and nothing else is split off."""
     rows = [row(f"s{i}", split=("train", "train", "dev", "test")[i % 4]) for i in range(40)]
-    share = assign({"train": rows})
+    share = share_of({"train": rows})
     assert (len(share.train), len(share.dev), len(share.test)) == (20, 10, 10)
     assert share.notes == ()
-    assert {row.split for row in share.test} == {"test"}
+    assert set(share.test["split"].to_pylist()) == {"test"}
 
 
 def test_official_partitions_without_dev_give_some_of_their_train_speakers():
     """Test rows stay test rows; the dev speakers are those of the hash, and this is told."""
     rows = [row(f"s{i}", split="train") for i in range(100)] + [row(f"t{i}", split="test") for i in range(5)]
-    share = assign({"train": rows})
+    share = share_of({"train": rows})
     assert speakers(share.dev) == {f"s{i}" for i in range(100) if split_of(f"s{i}") == "dev"}
     assert speakers(share.test) == {f"t{i}" for i in range(5)}
     assert len(share.train) + len(share.dev) == 100
@@ -86,7 +90,7 @@ def test_a_role_that_is_given_is_used_whole_and_nothing_is_split_off_for_it():
         "dev": [row(f"d{i}", source=1) for i in range(7)],
         "test": [row(f"t{i}", source=2) for i in range(3)],
     }
-    share = assign(roles)
+    share = share_of(roles)
     assert (len(share.train), len(share.dev), len(share.test)) == (60, 7, 3)
 
 
@@ -96,27 +100,27 @@ def test_a_role_with_official_partitions_gives_its_own_rows_alone():
         "train": [row("a", split="train"), row("b", split="dev"), row("c", split="test")],
         "dev": [row("x", split="dev", source=1), row("y", split="train", source=1)],
     }
-    share = assign(roles)
+    share = share_of(roles)
     assert (speakers(share.train), speakers(share.dev), speakers(share.test)) == ({"a"}, {"x"}, {"c"})
 
 
 def test_a_dev_role_without_dev_rows_is_an_error():
     """A split column that never says dev is not taken for a dev corpus."""
-    share = assign({"train": [row("a")], "dev": [row("x", split="test", source=1)]})
+    share = share_of({"train": [row("a")], "dev": [row("x", split="test", source=1)]})
     assert share.problems == ("dev: its source has a split column, but no row with split 'dev' (it has test 1)",)
 
 
 def test_each_source_without_official_dev_gives_some_speakers():
     """Beside a source whose partitions have a dev set, one that has none gives its own, as it does alone."""
     bare = [row(f"s{i}", split="train") for i in range(100)]
-    share = assign({"train": [*bare, row("d", split="dev", source=1), row("t", split="train", source=1)]})
+    share = share_of({"train": [*bare, row("d", split="dev", source=1), row("t", split="train", source=1)]})
 
-    assert speakers(assign({"train": bare}).dev) | {"d"} == speakers(share.dev)
+    assert speakers(share_of({"train": bare}).dev) | {"d"} == speakers(share.dev)
 
 
 def test_speakers_in_two_splits_are_an_error():
     """They are named, five of them."""
-    share = assign(
+    share = share_of(
         {"train": [row(f"s{i}") for i in range(9)], "dev": [row(f"s{i}", source=1) for i in range(9)], "test": []}
     )
     assert share.problems == (

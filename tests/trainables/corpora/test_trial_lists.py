@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.corpora.corpus import CorpusError, Rejected, Row, build_corpus
+from trainables.corpora.corpus import CorpusError, Rejected, Row, build_corpus, table_of
 from trainables.corpora.trial_lists import TrialList, find_trial_list
 
 NAMES = [f"id{s}/video{v}/0000{u}.wav" for s in range(3) for v in range(2) for u in range(2)]
@@ -16,7 +16,7 @@ def row(name, number, source=0):
     return Row(source=source, index=number, utterance=name, speaker=name[:3], path=name, num_samples=8000)
 
 
-CORPUS = build_corpus([row(name, i) for i, name in enumerate(NAMES)], sources=(), sample_rate=16000)
+CORPUS = build_corpus(table_of(row(name, i) for i, name in enumerate(NAMES)), sources=(), sample_rate=16000)
 
 
 def read(path, corpus=CORPUS):
@@ -126,10 +126,19 @@ def test_utterances_of_another_split_are_told_as_such(tmp_path):
 def test_a_name_of_two_utterances_is_no_name(tmp_path):
     """Two sources of test have a file of that path: which is meant cannot be told, others can."""
     rows = [row("a.wav", 0), row("b.wav", 1), row("a.wav", 0, source=1), row("c.wav", 1, source=1)]
-    corpus = build_corpus(rows, sources=(), sample_rate=16000)
+    corpus = build_corpus(table_of(rows), sources=(), sample_rate=16000)
     (tmp_path / "list").write_text("1 b.wav c.wav\n0 a.wav b.wav\n")
 
     assert problems_of(tmp_path / "list", corpus)[0].endswith("line 2 'a.wav' is the name of two utterances")
+
+
+def test_utterances_go_by_their_names_too(tmp_path):
+    """Official lists leave out the folder or the ending that the files of a packed corpus had."""
+    rows = [dataclasses.replace(row(name, i), path=f"wav/{name}") for i, name in enumerate(("a/1", "a/2", "b/1"))]
+    (tmp_path / "list").write_text("1 a/2 wav/a/1\n0 a/1 b/1\n")
+    pairs = find_trial_list(str(tmp_path / "list")).pairs(build_corpus(table_of(rows), sources=(), sample_rate=16000))
+
+    assert [[1, 0], [0, 2]] == [pairs.left.tolist(), pairs.right.tolist()]
 
 
 @pytest.mark.parametrize(("label", "targets", "others"), [(1, 2, 0), (0, 0, 2)])
@@ -159,6 +168,6 @@ def test_synthetic_utterances_go_by_their_names(tmp_path):
     """They have no file."""
     rows = [dataclasses.replace(row(name, i), path=None) for i, name in enumerate(("one", "two", "three"))]
     (tmp_path / "list").write_text("three one target\none two nontarget\n")
-    pairs = find_trial_list(str(tmp_path / "list")).pairs(build_corpus(rows, sources=(), sample_rate=16000))
+    pairs = find_trial_list(str(tmp_path / "list")).pairs(build_corpus(table_of(rows), sources=(), sample_rate=16000))
 
     assert [[1, 0], [0, 2]] == [pairs.left.tolist(), pairs.right.tolist()]

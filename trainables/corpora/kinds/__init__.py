@@ -1,0 +1,1 @@
+"""The kinds of corpora that can be imported: a reader each."""

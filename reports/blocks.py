@@ -36,12 +36,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a caption; `note` stands below it."""
+    """A table with a caption; the `notes` stand below it, one by one."""
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert all(len(row.cells) == len(self.columns) for row in self.rows), f"ragged table {self.caption!r}"

@@ -5,11 +5,12 @@ Nothing here is called better or worse that its interval does not support.
 
 from __future__ import annotations
 
-from reports.paper_table import relative_improvement
+from reports.origins import trained_longer
 from reports.standings import Standing
-from reports.statistics import PAIRED, Difference, Estimate
+from reports.statistics import PAIRED, Difference, Estimate, relative_improvement
 from reports.summaries import Summary
 from reports.words import (
+    METHOD_WORDS,
     are,
     count,
     interval,
@@ -19,11 +20,11 @@ from reports.words import (
     metric_difference,
     metric_value,
     number,
-    plain_zero,
+    sentence_case,
 )
 from search_spaces.study import BASELINE
 
-METHODS = {"paired": "by a paired t interval over the common seeds", "welch": "by Welch's t interval of two means"}
+OTHER_SEEDS = " These means rest on different seeds; the difference is over the common ones."
 
 
 def standing_value(summary: Summary, standing: Standing) -> str:
@@ -74,54 +75,76 @@ def confirmed_headline(summary: Summary, setting: str) -> str:
         only = f"The one config with several seeds, {standing_name(best)}"
         return f"{only}, has a mean dev {metric} of {value}{setting}. {within}"
     if best.is_baseline:
+        gaps = [one.gap for one in summary.confirmed if one.gap is not None]
+        if any(gap.verdict(minimize=summary.minimize) == "better" for gap in gaps):
+            return f"The {goal} mean dev {metric} is the baseline's: {value}. {within}"
         return f"No config beats the baseline “{BASELINE}”: its mean dev {metric} of {value} is the {goal}. {within}"
     return f"The {goal} mean dev {metric} is {value}, by {standing_name(best)}{setting}. {within}"
 
 
 def comparisons(summary: Summary) -> list[str]:
-    """The best mean against the baseline on dev and on test, the other configs, and how that was decided."""
+    """The best mean against the baseline, on test first and then on dev, the other configs, and how it was decided."""
     best = summary.confirmed[0]
     baseline = next((one for one in summary.standings if one.is_baseline), None)
-    said = []
-    if best.is_baseline and len(summary.confirmed) > 1:
-        second = summary.confirmed[1]
-        said.append(f"Next comes {standing_value(summary, second)}: {gap_in_words(summary, second, second.gap)}.")
-    elif not best.is_baseline and baseline is not None and baseline.dev is not None:
-        beside = f"The baseline “{BASELINE}” has {standing_value(summary, baseline)} ({seeds_in_words(baseline)})"
-        said.append(f"{beside}: {gap_in_words(summary, best, best.gap)}.{relative(summary, best, baseline)}")
+    said = [*test_in_words(summary, best, baseline), *dev_in_words(summary, best, baseline)]
     said += others_in_words(summary)
-    said += test_in_words(summary, best, baseline)
     if any(one.gap is not None for one in summary.confirmed):
         said += correlation_in_words(summary)
-        method = METHODS[summary.comparison]
-        said.append(f"How configs are compared ({method}, 95 %) was fixed in the study file before the run.")
+        method = METHOD_WORDS[summary.comparison]
+        said.append(
+            f"How configs are compared (by the 95 % interval {method}) was fixed in the study file before the run."
+        )
     return said
 
 
-def gap_in_words(summary: Summary, standing: Standing, gap: Difference | None) -> str:
-    """What an interval supports: "config “AP loss” is better by 3.10 points, 95 % interval 1.20 to 5.00, …".
+def dev_in_words(summary: Summary, best: Standing, baseline: Standing | None) -> list[str]:
+    """The best mean against the baseline's on dev, or the next one's; how its choice and its start favour it."""
+    if best.is_baseline:
+        if len(summary.confirmed) < 2:
+            return []
+        judged, others = summary.confirmed[1], "the {} others"
+        beside = f"Next comes {standing_value(summary, judged)}"
+    else:
+        judged, others = best, "{}"
+        if baseline is None or baseline.dev is None:
+            return trained_longer([best.name], summary.origins)
+        beside = f"The baseline “{BASELINE}” has {standing_value(summary, baseline)} ({seeds_in_words(baseline)})"
+    assert baseline is not None
+    behind = relative(summary, judged, baseline) + other_seeds(judged.gap, judged.dev, baseline.dev)
+    said = [f"{beside}: {gap_in_words(summary, judged, judged.gap, 'dev')}.{behind}"]
+    num = sum(one.gap is not None for one in summary.confirmed)
+    if num >= 2 and judged.gap is not None:
+        unread = all(one.test is None for one in summary.standings)
+        end = "." if unread else "; the test set chose nothing."
+        is_best = f"{sentence_case(standing_name(judged))} is the best of {others.format(num)} on these dev values"
+        said.append(f"{is_best}, so the difference on dev flatters it{end}")
+    return [*said, *trained_longer([judged.name], summary.origins)]
+
+
+def gap_in_words(summary: Summary, standing: Standing, gap: Difference | None, split: str) -> str:
+    """What an interval supports: "config “AP loss” is better on dev by 3.10 points, 95 % interval 1.20 to 5.00, …".
 
     The difference and its interval are turned so that more is better.
     """
     name, metric = standing_name(standing), summary.metric
     if gap is None:
-        return f"no seed measured both, so {name} cannot be compared with it"
+        return f"no seed measured both on {split}, so {name} cannot be compared with it"
     sign = -1 if summary.minimize else 1
-    gain = metric_difference(metric, gap.mean)
+    size = metric_difference(metric, gap.mean)
     if gap.low is None or gap.high is None:
-        side = "the same" if gap.mean == 0 else f"{gain} {'below' if gap.mean < 0 else 'above'}"
-        return f"{name} is {side}, but {basis(gap)} has no interval, so this is unconfirmed"
+        side = "the same" if gap.mean == 0 else f"{size} {'below' if gap.mean < 0 else 'above'}"
+        return f"{name} is {side} on {split}, but {basis(gap)} has no interval, so this is unconfirmed"
     low, high = sorted((sign * gap.low, sign * gap.high))
     verdict = gap.verdict(minimize=summary.minimize)
     if verdict == "tied" and low == high:
-        return f"{name} is tied with the baseline: the two do not differ at all, {basis(gap)}"
+        return f"{name} is tied with the baseline on {split}: the two do not differ at all, {basis(gap)}"
     if verdict == "tied":
-        mean = plain_zero(metric_value(metric, sign * gap.mean, unit=False))
+        side = "" if gap.mean == 0 else " in its favour" if sign * gap.mean > 0 else " against it"
         held = f"the interval {interval(metric, low, high)} holds 0"
-        return f"{name} is tied with the baseline: {held} (95 %, gain {mean}, {basis(gap)})"
+        return f"{name} is tied with the baseline on {split}: {held} (95 %, difference {size}{side}, {basis(gap)})"
     if verdict == "worse":
         low, high = -high, -low
-    return f"{name} is {verdict} by {gain}, 95 % interval {interval(metric, low, high)}, {basis(gap)}"
+    return f"{name} is {verdict} on {split} by {size}, 95 % interval {interval(metric, low, high)}, {basis(gap)}"
 
 
 def basis(gap: Difference) -> str:
@@ -131,14 +154,22 @@ def basis(gap: Difference) -> str:
     return f"by Welch's t over at least {count(gap.n, 'seed')} each"
 
 
-def relative(summary: Summary, best: Standing, baseline: Standing) -> str:
-    """The relative improvement of the means, as papers give it, where the interval supports any."""
-    if best.dev is None or baseline.dev is None or best.gap is None:
+def relative(summary: Summary, standing: Standing, baseline: Standing) -> str:
+    """The relative improvement of the means, as papers give it, where the interval of their difference supports any."""
+    dev, gap, base = standing.dev, standing.gap, baseline.dev
+    if dev is None or base is None or gap is None or not gap.rests_on(dev, base):
         return ""
-    share = relative_improvement(best.dev.mean, baseline.dev.mean, minimize=summary.minimize)
-    if share is None or best.gap.verdict(minimize=summary.minimize) not in ("better", "worse"):
+    share = relative_improvement(dev.mean, base.mean, minimize=summary.minimize)
+    if share is None or share <= 0 or gap.verdict(minimize=summary.minimize) != "better":
         return ""
-    return f" Relative to the baseline's mean that is {number(abs(share), 0)} %."
+    return f" Relative to the baseline's mean that is an improvement of {number(share, 0)} %."
+
+
+def other_seeds(gap: Difference | None, first: Estimate | None, second: Estimate | None) -> str:
+    """A sentence if the difference leaves out seeds on which the means rest."""
+    if gap is None or first is None or second is None or gap.rests_on(first, second):
+        return ""
+    return OTHER_SEEDS
 
 
 def others_in_words(summary: Summary) -> list[str]:
@@ -151,7 +182,7 @@ def others_in_words(summary: Summary) -> list[str]:
     verdicts = (("better", "better than the baseline"), ("tied", "tied with it"), ("worse", "worse"))
     counts = [(compared.count(word), phrase) for word, phrase in verdicts]
     parts = [f"{num} {are(num)} {phrase}" for num, phrase in counts if num]
-    return [f"Of the {len(compared)} configs compared with the baseline over several seeds, {joined(parts)}."]
+    return [f"Of the {len(compared)} configs compared with the baseline on dev over several seeds, {joined(parts)}."]
 
 
 def test_in_words(summary: Summary, best: Standing, baseline: Standing | None) -> list[str]:
@@ -169,7 +200,8 @@ def test_in_words(summary: Summary, best: Standing, baseline: Standing | None) -
     if baseline is None or baseline.test is None:
         return [f"{said}; it was not read for the baseline, so there is nothing to compare with."]
     theirs = f"{estimate_value(summary, baseline.test)} ({count(baseline.test.n, 'seed')})"
-    return [f"{said} and the baseline {theirs}: {gap_in_words(summary, best, best.test_gap)}."]
+    behind = other_seeds(best.test_gap, best.test, baseline.test)
+    return [f"{said} and the baseline {theirs}: {gap_in_words(summary, best, best.test_gap, 'test')}.{behind}"]
 
 
 def correlation_in_words(summary: Summary) -> list[str]:
@@ -177,10 +209,7 @@ def correlation_in_words(summary: Summary) -> list[str]:
     for one in summary.confirmed:
         if one.gap is None or one.gap.correlation is None:
             continue
-        helps = ""
-        if one.gap.method == PAIRED:
-            gains = one.gap.correlation > 0
-            helps = ": pairing takes out what a seed adds to both" if gains else ": pairing gains nothing here"
         values = f"the values of {standing_name(one)} and of the baseline"
-        return [f"Over the common seeds {values} correlate by {number(one.gap.correlation, 2)}{helps}."]
+        pairs = count(one.gap.pairs, "pair")
+        return [f"Over the common seeds {values} on dev correlate by {number(one.gap.correlation, 2)} ({pairs})."]
     return []

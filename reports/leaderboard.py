@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from reports.blocks import Column, Row, Section, Table
-from reports.comparison import lost_seeds
+from reports.comparison import lost_seeds, other_seeds
+from reports.origins import with_origin
 from reports.reading import Run
 from reports.standings import Standing
-from reports.statistics import PAIRED
 from reports.summaries import Summary
-from reports.verdict import baseline_state, shown
+from reports.verdict import baseline_state, search_mean, shown
 from reports.words import (
+    COVERAGE,
+    METHOD_WORDS,
     NOTHING,
+    STATE_WORDS,
     clean,
     interval,
     joined,
@@ -28,8 +31,7 @@ from reports.words import (
 from search_spaces.study import BASELINE
 
 MAX_ROWS = 50
-NAME, WORD = 1, 7  # places in a line of `confirmed_table`, from 0
-STATE_WORDS = {"complete": "complete", "pruned": "stopped early (pruned)", "failed": "failed", "running": "unfinished"}
+CONFIG, WORD = Column("config"), Column(f"dev: to “{BASELINE}”")
 
 
 def leaderboard(run: Run, summary: Summary) -> Section:
@@ -61,17 +63,22 @@ def confirmed_table(summary: Summary) -> Table | None:
     rows = []
     for one in (*kept, *lost):
         cells = confirmed_cells(summary, one, configs.get(one.config_id), has_test=has_test)
-        strong = (NAME, WORD) if word(summary, one) == "better" else ()
+        strong = tuple(columns.index(column) for column in (CONFIG, WORD)) if word(summary, one) == "better" else ()
         rows.append(Row(cells, "baseline" if one.is_baseline else "", strong))
-    return Table("Means over several seeds", columns, tuple(rows), confirmed_note(summary))
+    return Table(
+        "Means over several seeds",
+        columns,
+        tuple(rows),
+        (*confirmed_notes(summary), *knob_note(columns, rows, summary)),
+    )
 
 
 def confirmed_columns(summary: Summary) -> tuple[Column, ...]:
-    """Mean, interval, difference, test; then knobs and the other metrics."""
+    """Mean and what is said of it, intervals, difference, test; then knobs and the other metrics."""
     measure = measure_of(summary.metric)
-    columns = [Column("rank", True), Column("config"), Column("seeds"), Column(f"dev {measure.heading}", True)]
-    columns += [Column("95 % interval", True), Column(f"minus “{BASELINE}”", True), Column("its 95 % interval", True)]
-    columns += [Column(f"to “{BASELINE}”")]
+    columns = [Column("rank", True), CONFIG, Column(f"dev {measure.heading}", True), WORD, Column("seeds")]
+    columns += [Column("95 % interval", True), Column(f"dev minus “{BASELINE}”", True)]
+    columns += [Column("its 95 % interval", True)]
     columns += [Column(f"test {measure.heading}", True)] if any(s.test is not None for s in summary.standings) else []
     columns += knob_columns(summary)
     return (*columns, *(Column(measure_of(m).heading, True) for m in other_metrics(summary)))
@@ -86,13 +93,13 @@ def confirmed_cells(
     knobs = knobs_of_config(summary, standing.config_id) if config is None else config
     return (
         NOTHING if standing.rank is None else str(standing.rank),
-        clean(f"{standing.name}{' (baseline)' if standing.is_baseline else ''}"),
-        seeds_cell(standing),
+        config_cell(summary, standing.name, is_baseline=standing.is_baseline),
         NOTHING if dev is None else mean_value(metric, dev.mean, dev.std, unit=False),
+        word(summary, standing),
+        seeds_cell(standing),
         NOTHING if dev is None else interval(metric, dev.low, dev.high),
         NOTHING if gap is None else signed_difference(metric, gap.mean),
         NOTHING if gap is None else interval(metric, gap.low, gap.high),
-        word(summary, standing),
         *test,
         *(knob_value(knobs.get(f"knob.{k}")) for k in summary.shown_knobs),
         *(
@@ -116,35 +123,43 @@ def test_value(summary: Summary, standing: Standing) -> str:
     return text if dev is not None and dev.n == test.n else f"{text} (n = {test.n})"
 
 
+def config_cell(summary: Summary, name: str, what: str = "", *, is_baseline: bool) -> str:
+    """A config's name, whose weights it starts from, `what` its value is, and whether it is the baseline."""
+    return clean(f"{with_origin(name, summary.origins)}{what}{' (baseline)' if is_baseline else ''}")
+
+
 def seeds_cell(standing: Standing) -> str:
     """The seeds behind a mean, and what became of the others: "3", "2 of 3: 1 failed"."""
     num = standing.dev.n if standing.dev is not None else 0
     return str(num) if num == standing.asked else f"{num} of {standing.asked}: {joined(lost_seeds(standing))}"
 
 
-def confirmed_note(summary: Summary) -> str:
+def confirmed_notes(summary: Summary) -> list[str]:
     """How to read the intervals."""
-    note = "Mean ± standard deviation over seeds (sample deviation, n − 1)"
+    means = f"Mean ± standard deviation over seeds (sample deviation, n − 1). {COVERAGE}"
     others = [one for one in summary.confirmed if one.gap is not None]
     if not others:
-        return f"{note}."
-    method = "paired by seed" if summary.comparison == PAIRED else "by Welch's t, seeds not paired"
-    note += (
-        f"; differences on dev, {method}. A config is called better (bold) or worse where the interval of its "
-        f"difference leaves 0 out, and tied where it holds 0."
-    )
-    if len(others) < 2:
-        return note
-    return f"{note} Each interval holds for one comparison by itself; of many, some leave 0 out by chance."
+        return [means]
+    found = [
+        means,
+        f"Differences are on dev, with the 95 % interval {METHOD_WORDS[summary.comparison]}.",
+        "Better (bold), worse: the interval of the difference leaves 0 out; tied: it holds 0.",
+    ]
+    baseline = next(one for one in summary.standings if one.is_baseline)
+    if any(other_seeds(one.gap, one.dev, baseline.dev) for one in others):
+        found.append("Where seeds are missing, means rest on different seeds; the difference is over the common ones.")
+    if len(others) > 1:
+        found.append("Each interval holds for one comparison by itself; of many, some leave 0 out by chance.")
+    return found
 
 
 def unconfirmed_table(summary: Summary) -> Table | None:
-    """The best of the configs that have one seed, and the baseline if it is one of them, whatever its rank."""
+    """The best of the unconfirmed configs, and the baseline if it is one of them, whatever its rank."""
     rest = summary.unconfirmed
     if not rest.height:
         return None
     others = other_metrics(summary)
-    columns = [Column("rank", True), Column("config")]
+    columns = [Column("rank", True), CONFIG]
     columns += [Column(f"dev {measure_of(summary.metric).heading}", True), *knob_columns(summary)]
     columns += [Column(measure_of(m).heading, True) for m in others]
     columns += [Column("epochs", True), Column("seeds")]
@@ -156,20 +171,20 @@ def unconfirmed_table(summary: Summary) -> Table | None:
         cells = unconfirmed_cells(summary, config, others, seeds or f"{config['seeds']} (search)")
         rows.append(Row(cells, "baseline" if config["is_baseline"] else ""))
     left_out = rest.height - len(rows)
-    note = "One value says nothing of chance: no rank here is a result, and the first of many looks better than it is."
+    note = "No rank here is a result: one value says nothing of chance, and the first of many looks better than it is."
     if summary.trials.filter(pl.col("phase") == "confirm").height:
         note += " Configs that were confirmed are judged by their confirmations alone, and are not listed here."
     if left_out:
         note += f" {left_out:,} more configs are left out; `voxstudy show` lists all."
-    return Table("Unconfirmed: one seed a config", tuple(columns), tuple(rows), note)
+    caption = "Unconfirmed: measured by the search alone, or with one seed"
+    return Table(caption, tuple(columns), tuple(rows), (note, *knob_note(columns, rows, summary)))
 
 
 def unconfirmed_cells(summary: Summary, config: Mapping[str, Any], others: list[str], seeds: str) -> tuple[str, ...]:
-    """The line of a config with one seed."""
-    mark = " (baseline)" if config["is_baseline"] else ""
+    """The line of a config with one seed, or with trials of the search."""
     return (
         str(config["rank"]),
-        clean(f"{config['name']}{mark}"),
+        config_cell(summary, config["name"], search_mean(config), is_baseline=config["is_baseline"]),
         shown(summary, config).removesuffix(measure_of(summary.metric).unit).strip(),
         *(knob_value(config[f"knob.{k}"]) for k in summary.shown_knobs),
         *(metric_value(m, config[f"metric.{m}"], unit=False) for m in others),
@@ -187,6 +202,13 @@ def knobs_of_config(summary: Summary, config_id: str) -> Mapping[str, Any]:
     """The knobs of a config that has no value: those of any of its trials."""
     rows = summary.trials.filter(pl.col("config_id") == config_id)
     return rows.row(0, named=True) if rows.height else {}
+
+
+def knob_note(columns: Sequence[Column], rows: Sequence[Row], summary: Summary) -> list[str]:
+    """What a dash under a knob means, if there is one."""
+    places = [place for place, column in enumerate(columns) if column.title in summary.shown_knobs]
+    has_dash = any(row.cells[place] == NOTHING for row in rows for place in places)
+    return [f"{NOTHING} under a knob: it has no effect there."] if has_dash else []
 
 
 def knob_columns(summary: Summary) -> list[Column]:
@@ -225,5 +247,5 @@ def unranked(summary: Summary) -> Table | None:
         "Trials without a rank",
         tuple(columns),
         tuple(rows),
-        f"{note} {left_out:,} more are left out." if left_out else note,
+        (f"{note} {left_out:,} more are left out." if left_out else note, *knob_note(columns, rows, summary)),
     )

@@ -46,6 +46,12 @@ def searched_best(trials: pl.DataFrame, *, goal: str) -> list[str]:
     return configs.sort("objective", "number", descending=[goal == "maximize", False])["config_id"].to_list()
 
 
+def is_search_over(trials: pl.DataFrame, asked: int) -> bool:
+    """Whether the `asked` trials of the search have ended and none is running: then its best configs are known."""
+    states = trials.filter(pl.col("phase") == "search")["state"]
+    return states.len() >= asked and "running" not in states
+
+
 def config_name() -> pl.Expr:
     """What a config is called: its arm's name, "#7" for the search's number 7, or the start of its id."""
     return pl.coalesce("arm", pl.format("#{}", pl.col("number")), pl.col("config_id").str.slice(0, 8))

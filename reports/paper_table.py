@@ -14,9 +14,10 @@ import polars as pl
 from reports.confirmed import confirmed_configs, default_table
 from reports.manifest import RunError
 from reports.measured import by_seed, measurements
+from reports.origins import Origins, origins_of
 from reports.reading import Run, metric_columns
 from reports.schema import METRIC_PREFIX
-from reports.statistics import Difference, Estimate, difference, estimate
+from reports.statistics import Difference, Estimate, difference, estimate, relative_improvement
 from search_spaces.registry import CONFIGS
 from search_spaces.table import Cell, Published, Table
 
@@ -28,13 +29,24 @@ class Comparison:
     """A cell against the baseline's cell on one split.
 
     `gain` is the relative improvement of the means in percent, None without two means; `difference` is the cell minus
-    the baseline, as stored. `verdict` is "better", "worse", "tied", or "unknown" without an interval.
+    the baseline, as stored. `verdict` is "better", "worse", "tied", "unknown" without an interval, or "same" where the
+    cell holds the baseline's own config.
     """
 
     split: str
     gain: float | None
     difference: Difference | None
     verdict: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a number to show."""
+        return self.gain is not None or self.difference is not None
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the difference has an interval."""
+        return self.difference is not None and self.difference.low is not None
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,7 @@ class PaperTable:
     """A computed table. `cells` is by (row, column); `seeds` is how many the study asks for.
 
     `has_test` says that the metric belongs to a test set, too, `is_synthetic` that the training voices are synthetic.
+    `origins` has the arms that start from trained weights, and whose.
     """
 
     caption: str
@@ -108,6 +121,7 @@ class PaperTable:
     missing: tuple[Missing, ...]
     has_test: bool
     is_synthetic: bool
+    origins: Origins
 
     def column_cells(self, column: str) -> list[PaperCell]:
         """The cells of a column, from top to bottom."""
@@ -117,18 +131,27 @@ class PaperTable:
         """The measured cells that are compared with another, row by row."""
         return [cell for cell in self.cells.values() if cell.comparison is not None]
 
+    def known(self) -> list[tuple[PaperCell, Comparison]]:
+        """Those of them that have a number to show, with their comparison."""
+        return [(c, c.comparison) for c in self.cells.values() if c.comparison is not None and c.comparison.is_known]
+
 
 @dataclass(frozen=True)
 class _Config:
     """What may stand in a cell: the values of an arm or of a confirmed config by seed."""
 
     name: str
+    config_id: str | None
     dev: dict[int, float]
     test: dict[int, float]
     states: dict[int, str]
 
     def values(self, split: str) -> dict[int, float]:
         return self.test if split == TEST else self.dev
+
+    def is_same(self, other: _Config) -> bool:
+        """Whether both are one config, be it as an arm or as a confirmed one."""
+        return self.name == other.name or (self.config_id is not None and self.config_id == other.config_id)
 
 
 def paper_table(run: Run) -> PaperTable:
@@ -167,14 +190,8 @@ def paper_table(run: Run) -> PaperTable:
         missing=tuple(_missing(configs, study.seeds, has_test=has_test)),
         has_test=has_test,
         is_synthetic=any(source.source.startswith("synthetic") for source in study.corpus.get("train", ())),
+        origins=origins_of(study),
     )
-
-
-def relative_improvement(value: float, baseline: float, *, minimize: bool) -> float | None:
-    """By how many percent a mean is better than the baseline's, as the papers compute it; None over a baseline of 0."""
-    if baseline == 0:
-        return None
-    return 100 * (baseline - value if minimize else value - baseline) / baseline
 
 
 def _is_minimized(run: Run, metric: str) -> bool:
@@ -194,11 +211,17 @@ def _sources(cell: Cell, rows: pl.DataFrame, confirmed: list[str]) -> list[_Conf
     if cell.confirmed is None or cell.confirmed > len(confirmed):
         return []
     found = rows.filter(pl.col("config_id") == confirmed[cell.confirmed - 1])
-    return [_config(found["name"][0], found)]
+    return [_config([*found["arm"].drop_nulls(), found["name"][0]][0], found)]
 
 
 def _config(name: str, rows: pl.DataFrame) -> _Config:
-    return _Config(name, by_seed(rows, DEV), by_seed(rows, TEST), dict(rows.select("seed", "state").iter_rows()))
+    return _Config(
+        name=name,
+        config_id=rows["config_id"][0] if rows.height else None,
+        dev=by_seed(rows, DEV),
+        test=by_seed(rows, TEST),
+        states=dict(rows.select("seed", "state").iter_rows()),
+    )
 
 
 def _best(configs: list[_Config], *, minimize: bool) -> _Config | None:
@@ -243,10 +266,12 @@ def _asks_for_trials(cell: Cell) -> bool:
 
 
 def _comparison(config: _Config | None, baseline: _Config | None, *, method: str, minimize: bool) -> Comparison:
-    """On the test set if both were read there, else on dev."""
+    """On the test set if both were read there, else on dev; a config differs in nothing from itself."""
     if config is None or baseline is None:
         return Comparison(DEV, None, None, "unknown")
     split = TEST if config.test and baseline.test else DEV
+    if config.is_same(baseline):
+        return Comparison(split, None, None, "same")
     ours, theirs = config.values(split), baseline.values(split)
     mean, base = estimate(list(ours.values())), estimate(list(theirs.values()))
     gain = relative_improvement(mean.mean, base.mean, minimize=minimize) if mean and base else None

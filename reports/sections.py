@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 
 from reports.blocks import Column, Row, Section, Table, Verbatim
-from reports.leaderboard import MAX_ROWS, STATE_WORDS, leaderboard
+from reports.leaderboard import MAX_ROWS, leaderboard
 from reports.pictures import importance, learning, progress
 from reports.provenance import provenance
 from reports.reading import Run
@@ -15,7 +15,7 @@ from reports.slices import slices
 from reports.summaries import Summary, cost_by_state, failures
 from reports.table_text import paper_section
 from reports.verdict import verdict
-from reports.words import clean, count, joined, number, shortened, span
+from reports.words import STATE_WORDS, clean, count, joined, number, shortened, span
 
 
 def failing(run: Run, summary: Summary) -> Section:
@@ -40,7 +40,9 @@ def failing(run: Run, summary: Summary) -> Section:
             for g in groups.iter_rows(named=True)
         )
         note = "Errors that differ in numbers only are one kind; the first one's words are shown."
-        tables.append(Table("Failures by kind", (Column("trials", True), Column("error"), Column("which")), rows, note))
+        tables.append(
+            Table("Failures by kind", (Column("trials", True), Column("error"), Column("which")), rows, (note,))
+        )
         texts = [
             Verbatim(f"Traceback: {shortened(g['example'], 80)}", g["traceback"])
             for g in groups.head(10).iter_rows(named=True)
@@ -57,7 +59,7 @@ def failing(run: Run, summary: Summary) -> Section:
             for r in rejected.head(MAX_ROWS).to_dicts()
         )
         columns = (Column("source"), Column("row", True), Column("file"), Column("reason"))
-        more = f"{num - MAX_ROWS:,} more are in the table `rejected`." if num > MAX_ROWS else ""
+        more = (f"{num - MAX_ROWS:,} more are in the table `rejected`.",) if num > MAX_ROWS else ()
         tables.append(Table("Rows of the corpus that were left out", columns, rows, more))
     elif run.corpus.select(pl.len()).collect().item():
         sentences.append("Every row of the corpus could be used.")

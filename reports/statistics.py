@@ -34,7 +34,7 @@ class Difference:
     """A config's mean minus the baseline's, with its interval; `low` and `high` are None where it has none.
 
     `n` is the number of pairs (paired) or the smaller number of seeds (welch). `correlation` is Pearson's over the
-    common seeds; None below three of them (two always lie on a line) and where one side does not vary.
+    `pairs` common seeds; None below three of them (two always lie on a line) and where one side does not vary.
     """
 
     mean: float
@@ -43,6 +43,7 @@ class Difference:
     n: int
     method: str
     correlation: float | None
+    pairs: int
 
     def verdict(self, *, minimize: bool) -> str:
         """What the interval supports: "better", "worse", "tied" (it holds 0) or "unknown" (there is none)."""
@@ -51,6 +52,10 @@ class Difference:
         if self.low <= 0 <= self.high:
             return "tied"
         return "better" if (self.mean < 0) == minimize else "worse"
+
+    def rests_on(self, first: Estimate, second: Estimate) -> bool:
+        """Whether it is the difference of these two means, its sides': the paired one leaves out what has no pair."""
+        return self.method == WELCH or self.pairs == first.n == second.n
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
@@ -77,30 +82,32 @@ def difference(values: Mapping[int, float], baseline: Mapping[int, float], *, me
     common = sorted(ours.keys() & theirs.keys())
     correlation = correlated([ours[seed] for seed in common], [theirs[seed] for seed in common])
     if method == WELCH:
-        return welch(list(ours.values()), list(theirs.values()), correlation)
+        return welch(list(ours.values()), list(theirs.values()), correlation, pairs=len(common))
     found = estimate([ours[seed] - theirs[seed] for seed in common])
     if found is None:
         return None
-    return Difference(found.mean, found.low, found.high, found.n, method, correlation)
+    return Difference(found.mean, found.low, found.high, found.n, method, correlation, len(common))
 
 
-def welch(ours: Sequence[float], theirs: Sequence[float], correlation: float | None) -> Difference | None:
+def welch(
+    ours: Sequence[float], theirs: Sequence[float], correlation: float | None, *, pairs: int
+) -> Difference | None:
     """The difference of two means, with the degrees of freedom of Welch and Satterthwaite."""
     first, second = estimate(ours), estimate(theirs)
     if first is None or second is None:
         return None
     mean, n = first.mean - second.mean, min(first.n, second.n)
     if first.std is None or second.std is None:
-        return Difference(mean, None, None, n, WELCH, correlation)
+        return Difference(mean, None, None, n, WELCH, correlation, pairs)
     errors = (first.std / math.sqrt(first.n), second.std / math.sqrt(second.n))
     error = math.hypot(*errors)
     if error == 0:
-        return Difference(mean, mean, mean, n, WELCH, correlation)
+        return Difference(mean, mean, mean, n, WELCH, correlation, pairs)
     # Shares of the variance, not variances: their squares would vanish for small values.
     shares = [(one / error) ** 2 for one in errors]
     freedom = 1 / (shares[0] ** 2 / (first.n - 1) + shares[1] ** 2 / (second.n - 1))
     half = half_width(error, freedom)
-    return Difference(mean, mean - half, mean + half, n, WELCH, correlation)
+    return Difference(mean, mean - half, mean + half, n, WELCH, correlation, pairs)
 
 
 def half_width(error: float, freedom: float) -> float:
@@ -118,6 +125,13 @@ def correlated(first: Sequence[float], second: Sequence[float]) -> float | None:
         return None
     products = [((x - means[0]) / stds[0]) * ((y - means[1]) / stds[1]) for x, y in zip(first, second, strict=True)]
     return max(-1.0, min(1.0, math.fsum(products) / (len(products) - 1)))
+
+
+def relative_improvement(value: float, baseline: float, *, minimize: bool) -> float | None:
+    """By how many percent a mean is better than the baseline's, as the papers compute it; None over a baseline of 0."""
+    if baseline == 0:
+        return None
+    return 100 * (baseline - value if minimize else value - baseline) / baseline
 
 
 def finite_values(values: Mapping[int, float]) -> dict[int, float]:

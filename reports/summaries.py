@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from reports.measured import MEASURING_PHASES, config_name, measurements
+from reports.origins import Origins, origins_of
 from reports.reading import Run
 from reports.standings import Standing, standings
 from search_spaces.study import BASELINE
@@ -27,6 +28,7 @@ class Summary:
     `configs`: a row a config that has a complete trial with a value, best first (see `config_table`).
     `standings`: the configs that arms and confirmations measured, with their intervals; verdicts rest on these alone,
     compared as `comparison` says (paired or welch).
+    `origins`: the arms that start from trained weights, and whose (see `origins_of`).
     """
 
     metric: str
@@ -40,6 +42,7 @@ class Summary:
     attempts: pl.DataFrame
     standings: tuple[Standing, ...]
     comparison: str
+    origins: Origins
 
     def state_count(self, state: str) -> int:
         """How many trials are in this state now."""
@@ -96,6 +99,7 @@ def summarise(run: Run) -> Summary:
         epochs=epochs,
         attempts=attempts,
         comparison=run.study.comparison,
+        origins=origins_of(run.study),
         standings=standings(measured, seeds=run.study.seeds, method=run.study.comparison, minimize=minimize),
     )
 

@@ -13,6 +13,7 @@ from reports.page import environment
 from reports.paper_table import DEV, TEST
 from reports.table_text import PUBLISHED, Group, Line, TableText
 
+HEADING_WIDTH = 12  # letters of a line of a heading
 COLUMN_WIDTH = 48  # letters: what a column of a two-column page holds
 # How many letters the width of LaTeX's article holds, size by size.
 SIZES = ((66, ""), (72, r"\small"), (78, r"\footnotesize"), (88, r"\scriptsize"))
@@ -137,8 +138,9 @@ def _spans(table: TableText) -> list[tuple[int, int]]:
 
 
 def _broken(heading: str) -> str:
-    """A heading with its words, and what stands in brackets, below one another."""
-    return re.sub(r" (?![^\[]*\])", "\n", heading)
+    """A heading in short lines; what stands in square brackets has its own."""
+    words, bracket, unit = heading.partition(" [")
+    return "\n".join([*textwrap.wrap(words, HEADING_WIDTH), *([f"[{unit}"] if bracket else [])])
 
 
 def _stacked(text: str, place: str, side: str = "r") -> str:

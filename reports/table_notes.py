@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reports.origins import trained_longer
 from reports.paper_table import DEV, TEST, Missing, PaperCell, PaperTable
-from reports.words import are, count, joined, number, ordinal
+from reports.words import COVERAGE, METHOD_WORDS, are, best_rank, count, joined, number
+from search_spaces.study import BASELINE
 
 STATES = {"failed": "failed", "running": "unfinished", "pruned": "stopped early", None: "not run"}
-METHODS = {
-    "paired": "seed by seed, with the 95 % interval of a paired t over the common seeds",
-    "welch": "of the means, with the 95 % interval of Welch's t",
-}
 
 
 def notes(table: PaperTable) -> list[str]:
@@ -19,6 +17,8 @@ def notes(table: PaperTable) -> list[str]:
     return [
         *_comparisons(table),
         *_correlations(table),
+        *_other_baseline(table),
+        *trained_longer([cell.name for cell in table.cells.values() if cell.name is not None], table.origins),
         *_choices(table),
         *_confirmed(table),
         *_missing(table),
@@ -33,7 +33,8 @@ def place_of(cell: PaperCell) -> str:
 
 
 def _comparisons(table: PaperTable) -> Iterator[str]:
-    splits = {cell.comparison.split for cell in table.compared() if cell.comparison is not None}
+    found = [comparison for _, comparison in table.known()]
+    splits = {comparison.split for comparison in found}
     if not splits:
         return
     unread = "the test set was not read for both sides"
@@ -45,29 +46,40 @@ def _comparisons(table: PaperTable) -> Iterator[str]:
         where = f"the test set; where marked “on dev”, {unread}"
     yield f"Gain and difference are on {where}."
     base = f"“{table.baseline}”"
-    yield (
-        f"Gain: relative improvement of the mean over {base}, as the papers compute it. "
-        f"Difference to {base}: {METHODS[table.method]}; the study fixed this before the run. "
-        f"Bold: the interval supports “better”; tied: it holds 0. Each interval holds for one comparison by itself."
-    )
-    found = [cell.comparison.difference for cell in table.compared() if cell.comparison is not None]
-    if table.method == "paired" and any(one is not None and one.n < table.seeds for one in found):
+    yield f"Gain: relative improvement of the mean over {base}, as the papers compute it."
+    if any(comparison.has_interval for comparison in found):
+        yield (
+            f"Difference to {base}: with the 95 % interval {METHOD_WORDS[table.method]}; the study fixed this before "
+            f"the run. Bold: the interval supports “better”; tied: it holds 0. Each interval holds for one comparison "
+            f"by itself. {COVERAGE}"
+        )
+    differences = [comparison.difference for comparison in found if comparison.difference is not None]
+    if table.method == "paired" and any(one.n < table.seeds for one in differences):
         yield "Where seeds are missing, the gain is of the means as shown, the difference of the common seeds alone."
 
 
 def _correlations(table: PaperTable) -> Iterator[str]:
     known, unknown = [], []
-    for cell in table.compared():
-        found = cell.comparison.difference if cell.comparison is not None else None
+    for cell, comparison in table.known():
+        found = comparison.difference
         if found is not None and found.correlation is not None:
-            known.append(f"{place_of(cell)} {number(found.correlation, 2)}")
-        elif found is not None:
+            known.append(f"{place_of(cell)} {number(found.correlation, 2)} ({count(found.pairs, 'pair')})")
+        elif comparison.has_interval:
             unknown.append(place_of(cell))
     if known:
         yield f"Correlation with “{table.baseline}” over the seeds: {joined(known)}."
     if unknown:
         why = "it takes three common seeds, and values that differ"
         yield f"Correlation with “{table.baseline}” over the seeds is unknown for {joined(unknown)}: {why}."
+
+
+def _other_baseline(table: PaperTable) -> Iterator[str]:
+    """Says that leaderboard and verdict compare with another config than the table."""
+    names = list(dict.fromkeys(c.name for c in table.cells.values() if c.is_baseline and c.name is not None))
+    if not table.compared() or set(names) <= {BASELINE}:
+        return
+    held = "" if names == [table.baseline] else f" ({joined([f'“{name}”' for name in names])})"
+    yield f"Compared here with “{table.baseline}”{held}; leaderboard and verdict compare with “{BASELINE}”."
 
 
 def _choices(table: PaperTable) -> Iterator[str]:
@@ -85,21 +97,27 @@ def _choices(table: PaperTable) -> Iterator[str]:
 
 
 def _confirmed(table: PaperTable) -> Iterator[str]:
-    """Which of the search's configs stand in the table."""
-    ranks, absent = [], []
+    """Which of the search's configs stand in the table, and what their choice does to their values."""
+    ranks: list[str] = []
+    absent: list[str] = []
     for cell in table.cells.values():
         if cell.confirmed is None:
             continue
-        rank = "the best" if cell.confirmed == 1 else f"the {ordinal(cell.confirmed)} best"
+        rank = best_rank(cell.confirmed)
         if cell.name is None:
-            absent.append(f"{place_of(cell)} ({rank})")
+            absent.append(f"{place_of(cell)} (the search's {rank})")
         else:
-            name = f", “{cell.name}”" if cell.name != cell.cell.row else ""
-            ranks.append(f"{place_of(cell)} is {rank}{name}")
+            name = f", {cell.name}" if cell.name != cell.cell.row else ""
+            what = f"its {rank}" if ranks else f"is the search's {rank} config"
+            ranks.append(f"{place_of(cell)} {what}{name}")
     if ranks:
-        yield f"Of the search's configs that are confirmed, {joined(ranks)}, by the search's own values."
+        unread = "; the test set had no part in the choice" if table.has_test else ""
+        yield (
+            f"Of the confirmed configs, by the search's own values: {'; '.join(ranks)}. "
+            f"The search chose on the same dev speakers, so values on dev flatter them{unread}."
+        )
     if absent:
-        yield f"Not confirmed yet: {joined(absent)} of the search."
+        yield f"Not confirmed yet: {joined(absent)}."
 
 
 def _missing(table: PaperTable) -> Iterator[str]:

@@ -12,7 +12,15 @@ from reports.reading import Run
 from reports.statistics import Estimate
 from reports.summaries import Summary
 from reports.table_notes import notes
-from reports.words import NOTHING, clean, measure_of, number
+from reports.words import (
+    NOTHING,
+    clean,
+    limit,
+    measure_of,
+    number,
+    signed,
+    signed_difference,
+)
 from search_spaces.table import Published
 
 MEANING = "mean ± standard deviation (number of seeds)"
@@ -80,7 +88,7 @@ def paper_section(run: Run, summary: Summary) -> Section:
         )
         for row, line in zip(table.rows, text.lines, strict=True)
     ]
-    return Section("table", "Table", tables=(TableBlock(text.caption, columns, tuple(rows), " ".join(text.notes)),))
+    return Section("table", "Table", tables=(TableBlock(text.caption, columns, tuple(rows), text.notes),))
 
 
 def table_text(table: PaperTable) -> TableText:
@@ -122,8 +130,13 @@ def parts_of(table: PaperTable, column: str) -> tuple[str, ...]:
 
 def heading(table: PaperTable, part: str) -> str:
     """The heading of a sub-column, with its unit where it is not the metric's own."""
-    points = " (points)" if measure_of(table.metric).unit == "%" else ""
-    units = {GAIN: "gain (%)", PUBLISHED_GAIN: "published gain (%)", DIFFERENCE: f"difference{points} [95 % interval]"}
+    points = "points; " if measure_of(table.metric).unit == "%" else ""
+    side = "below" if table.minimize else "above"
+    units = {
+        GAIN: "gain (%)",
+        PUBLISHED_GAIN: "published gain (%)",
+        DIFFERENCE: f"difference ({points}{side} 0 is better) [95 % interval]",
+    }
     return units.get(part, part)
 
 
@@ -138,7 +151,7 @@ def _text(table: PaperTable, row: str, column: str, part: str) -> Text:
     writers: Mapping[str, Callable[[PaperTable, PaperCell], str]] = {
         PUBLISHED: lambda table, cell: published_text(table, cell.published),
         GAIN: gain_text,
-        PUBLISHED_GAIN: lambda _, cell: "" if cell.published_gain is None else signed(cell.published_gain, 2),
+        PUBLISHED_GAIN: lambda _, cell: "" if cell.published_gain is None else signed(number(cell.published_gain, 2)),
         DIFFERENCE: difference_text,
     }
     return Text(writers[part](table, cell))
@@ -167,9 +180,9 @@ def published_text(table: PaperTable, figure: Published | None) -> str:
 
 def gain_text(_: PaperTable, cell: PaperCell) -> str:
     """The relative improvement in percent."""
-    if cell.comparison is None:
+    if cell.comparison is None or cell.comparison.verdict == "same":
         return ""
-    return NOTHING if cell.comparison.gain is None else signed(cell.comparison.gain, 2)
+    return NOTHING if cell.comparison.gain is None else signed(number(cell.comparison.gain, 2))
 
 
 def difference_text(table: PaperTable, cell: PaperCell) -> str:
@@ -177,25 +190,17 @@ def difference_text(table: PaperTable, cell: PaperCell) -> str:
     compared = cell.comparison
     if compared is None:
         return "baseline" if cell.is_baseline and cell.is_measured else ""
-    found, measure = compared.difference, measure_of(table.metric)
+    if compared.verdict == "same":
+        return "same as the baseline"
+    if not compared.is_known:
+        return NOTHING
+    is_mixed = len({one.split for _, one in table.known()}) > 1
+    where = " on dev" if is_mixed and compared.split == DEV else ""
+    found, metric = compared.difference, table.metric
     if found is None:
-        return NOTHING if compared.gain is None else f"{NOTHING} (no common seed)"
+        return f"{NOTHING} (no common seed){where}"
     if found.low is None or found.high is None:
         common = "common " if table.method == "paired" and table.seeds > 1 else ""
-        return f"{NOTHING} (one {common}seed)"
-    mean, low, high = (signed(v * measure.factor, measure.decimals) for v in (found.mean, found.low, found.high))
-    is_mixed = len({cell.comparison.split for cell in table.compared() if cell.comparison is not None}) > 1
-    where = " on dev" if is_mixed and compared.split == DEV else ""
-    return f"{mean} [{low}, {high}] {compared.verdict}{where}"
-
-
-def signed(value: float, decimals: int | None) -> str:
-    """A number with its sign; one that rounds to nothing has none.
-
-    >>> signed(16.351, 2), signed(-0.5, 2), signed(-0.001, 2)
-    ('+16.35', '−0.50', '0.00')
-    """
-    text = number(value, decimals)
-    if not text.strip("−0."):
-        return text.lstrip("−")
-    return f"+{text}" if value > 0 else text
+        return f"{NOTHING} (one {common}seed){where}"
+    ends = ", ".join(signed(limit(metric, end)) for end in (found.low, found.high))
+    return f"{signed_difference(metric, found.mean)} [{ends}] {compared.verdict}{where}"

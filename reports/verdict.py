@@ -10,9 +10,11 @@ import polars as pl
 from reports.blocks import Fact, Section
 from reports.comparison import comparisons, confirmed_headline, seeds_in_words, standing_name, standing_value
 from reports.completion import run_state
+from reports.origins import origin_in_words, trained_longer
 from reports.reading import Run
 from reports.summaries import Summary, search_configs
 from reports.words import (
+    STATE_WORDS,
     are,
     count,
     joined,
@@ -35,7 +37,7 @@ def verdict(run: Run, summary: Summary) -> Section:
         sentences += [no_baseline(summary)] if baseline is None else []
         sentences += [*comparisons(summary), *before_training(summary, best), *unconfirmed_words(summary)]
     elif best is not None:
-        sentences = [headline(summary, best), *against_others(summary, best, baseline), certainty(summary)]
+        sentences = [headline(summary, best), certainty(summary), *against_others(summary, best, baseline)]
     else:
         sentences = [headline(summary, None), "" if baseline is not None else no_baseline(summary)]
     sentences += [trial_counts(summary), *run_state(run, summary), *code_changes(run)]
@@ -66,7 +68,7 @@ def best_fact(summary: Summary, best: Mapping[str, Any] | None, metric: str) -> 
         first = summary.confirmed[0]
         note = f"{standing_name(first)}, {seeds_in_words(first)}"
         return Fact(f"{goal} mean {metric}", standing_value(summary, first), note)
-    note = f"{name_of(best)}, unconfirmed" if best else "no complete trial yet"
+    note = f"{name_of(best)}{search_mean(best)}, unconfirmed" if best else "no complete trial yet"
     return Fact(f"{goal} {metric} seen", shown(summary, best), note)
 
 
@@ -85,12 +87,13 @@ def headline(summary: Summary, best: Mapping[str, Any] | None) -> str:
     metric = measure_of(summary.metric).title
     if best is not None:
         knobs, value = knobs_in_words(summary, best), shown(summary, best)
+        who = f"{name_of(best)}{search_mean(best)}"
         setting = f" with {knobs}" if knobs else ""
         if best["is_baseline"] and summary.configs.height > 1:
             return f"No config beats the baseline “{BASELINE}”: its dev {metric} of {value} is the {goal}{setting}."
         if summary.configs.height == 1:
-            return f"The one config measured so far, {name_of(best)}, has a dev {metric} of {value}{setting}."
-        return f"The {goal} dev {metric} is {value}, by {name_of(best)}{setting}."
+            return f"The one config measured so far, {who}, has a dev {metric} of {value}{setting}."
+        return f"The {goal} dev {metric} is {value}, by {who}{setting}."
     trials = summary.trials
     if trials.height == 0:
         return "No trial has started yet: there is nothing to report."
@@ -118,6 +121,7 @@ def against_others(summary: Summary, best: Mapping[str, Any], baseline: Mapping[
         side = "below" if difference < 0 else "above"
         beside = f"{metric_difference(metric, difference)} {side}{relative}" if difference else "the same"
         said.append(f"The baseline “{BASELINE}” has {shown(summary, baseline)}: the best is {beside}.")
+    said += trained_longer([best["name"]], summary.origins)
     return [*said, *before_training(summary, best)]
 
 
@@ -134,7 +138,9 @@ def before_training(summary: Summary, best: Mapping[str, Any] | None) -> list[st
     has = f"this net has {metric_value(metric, before)}"
     ratio = number(best["value"] / before, 2)
     if best["has_init"]:
-        return [f"Before its own training, from the weights of another trial, {has}: after it {ratio} times that."]
+        origin = summary.origins.get(best["name"])
+        whose = "another trial" if origin is None else origin_in_words(origin)
+        return [f"Before its own training, from the weights of {whose}, {has}: after it {ratio} times that."]
     return [f"Before training, {has}: the trained one has {ratio} times that."]
 
 
@@ -144,7 +150,9 @@ def unconfirmed_words(summary: Summary) -> list[str]:
     said = []
     if rest.height:
         apart = f"{'it is' if rest.height == 1 else 'they are'} listed apart, and no part of this verdict"
-        said.append(f"{count(rest.height, 'more config')} {are(rest.height)} unconfirmed (one seed): {apart}.")
+        said.append(
+            f"{count(rest.height, 'more config')} {are(rest.height)} unconfirmed ({unconfirmed_by(rest)}): {apart}."
+        )
     return [*said, *search_words(summary)]
 
 
@@ -158,18 +166,29 @@ def search_words(summary: Summary) -> list[str]:
         return []
     means = {one.config_id: standing_value(summary, one) for one in summary.confirmed}
     again = f" Over the study's seeds that config has {means[seen['config_id']]}." if seen["config_id"] in means else ""
-    saw = f"The search saw {metric_value(summary.metric, seen['value'])} with trial {seen['name']}"
-    return [f"{saw}: the best of many single-seed trials looks better than it is.{again}"]
+    saw = f"The search saw {metric_value(summary.metric, seen['value'])} with {name_of(seen)}{search_mean(seen)}"
+    many = "single-seed trials" if searched["seeds"].max() == 1 else "configs"
+    return [f"{saw}: the best of many {many} looks better than it is.{again}"]
+
+
+def search_mean(config: Mapping[str, Any]) -> str:
+    """Says behind a config's name that its value is a mean over several of the search's trials."""
+    return "" if config["measured"] or config["seeds"] == 1 else f" (mean of {config['seeds']} search trials)"
+
+
+def unconfirmed_by(configs: pl.DataFrame) -> str:
+    """Why these configs are unconfirmed: one seed, or trials of the search, whose seeds enter no verdict."""
+    return "one seed" if configs["seeds"].max() == 1 else "measured by the search alone, or with one seed"
 
 
 def certainty(summary: Summary) -> str:
     """What follows from no config having several of the study's seeds."""
     if summary.configs.height == 1:
-        return "Unconfirmed: one config with one seed; another seed would give another value."
-    return (
-        "Unconfirmed: one seed a config; differences may be noise, and the best of many single-seed trials "
-        "looks better than it is."
-    )
+        with_what = "one seed" if summary.configs["seeds"].max() == 1 else "seeds of the search alone"
+        return f"Unconfirmed: one config with {with_what}; another seed would give another value."
+    why = "one seed a config" if summary.configs["seeds"].max() == 1 else unconfirmed_by(summary.configs)
+    many = "single-seed trials" if summary.configs["seeds"].max() == 1 else "configs"
+    return f"Unconfirmed: {why}; differences may be noise, and the best of many {many} looks better than it is."
 
 
 def trial_counts(summary: Summary) -> str:
@@ -180,8 +199,7 @@ def trial_counts(summary: Summary) -> str:
 
 def states_in_words(summary: Summary, skip: str = "") -> str:
     """The trials by state: "9 complete, 5 stopped early (pruned)"; states without trials are left out."""
-    words = {"complete": "complete", "pruned": "stopped early (pruned)", "failed": "failed", "running": "unfinished"}
-    counts = [(summary.state_count(state), word) for state, word in words.items() if state != skip]
+    counts = [(summary.state_count(state), word) for state, word in STATE_WORDS.items() if state != skip]
     return joined([f"{num} {word}" for num, word in counts if num]) or "none in another state"
 
 
@@ -231,7 +249,7 @@ def name_of(config: Mapping[str, Any]) -> str:
         return f"the baseline “{BASELINE}”"
     if not name.startswith("#"):
         return f"config “{name}”"
-    return f"config {name}" if config["measured"] else f"trial {name}"
+    return f"config {name}" if config["measured"] or config["seeds"] > 1 else f"trial {name}"
 
 
 def shown(summary: Summary, config: Mapping[str, Any] | None) -> str:

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 NOTHING = "–"
+STATE_WORDS = {"complete": "complete", "pruned": "stopped early (pruned)", "failed": "failed", "running": "unfinished"}
+# By which interval two configs are compared (`Study.comparison`).
+METHOD_WORDS = {"paired": "of a paired t over the common seeds", "welch": "of Welch's t of two means"}
+# What any of these intervals speaks of.
+COVERAGE = "Intervals are over seeds, for these speakers: they say nothing of others."
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,16 @@ def signed_difference(metric: str, difference: float | None) -> str:
     """A difference with its sign and without its unit: "+1.79", "−0.20", "0.00"; a dash if there is none."""
     if difference is None:
         return NOTHING
-    text = plain_zero(metric_value(metric, difference, unit=False))
+    return signed(metric_value(metric, difference, unit=False))
+
+
+def signed(text: str) -> str:
+    """The text of a number with its sign; what rounds to zero has none.
+
+    >>> signed("16.35"), signed("−0.50"), signed("−0.00")
+    ('+16.35', '−0.50', '0.00')
+    """
+    text = plain_zero(text)
     return text if text.startswith("−") or not text.strip("0.") else f"+{text}"
 
 
@@ -174,6 +188,12 @@ def ordinal(place: int) -> str:
     """1st, 2nd, 3rd, 4th."""
     suffix = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
     return f"{place}{suffix}"
+
+
+def best_rank(place: int) -> str:
+    """A place from the top: best, second best, third best, 4th best."""
+    named = {1: "best", 2: "second best", 3: "third best"}
+    return named.get(place, f"{ordinal(place)} best")
 
 
 def sentence_case(text: str) -> str:

@@ -1,5 +1,6 @@
 """Checks of arms: names, configs, whose weights they start from, and that no two are the same."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from search_spaces.knobs import Knob
 from search_spaces.problems import Problem, unknown_name
 from search_spaces.registry import build_config
 from search_spaces.study import BASELINE
+
+NUMBERED = re.compile(r"(#|trial |config )\d+")
 
 
 def arm_names(raw: Mapping[str, Any]) -> list[str]:
@@ -24,12 +27,16 @@ def arm_problems(raw: Mapping[str, Any], trainable: str, knobs: Mapping[str, Kno
         if name == BASELINE:
             rule = f"the arm {BASELINE!r} is always there, it is the baseline; give this one another name"
             yield Problem(f"{place}.name", rule, name)
+        elif isinstance(name, str) and NUMBERED.fullmatch(name):
+            rule = f"configs of the search are called so; give this arm another name than {name!r}"
+            yield Problem(f"{place}.name", rule, name)
         elif isinstance(name, str) and name in seen:
             yield Problem(f"{place}.name", f"every arm has a name of its own, but {name!r} comes twice", name)
         if isinstance(name, str):
             seen.add(name)
         yield from value_problems(table_at(arm, "config"), f"{place}.config", trainable, knobs)
-        yield from _initial_problems(arm.get("init_from"), f"{place}.init_from", arm_names(raw))
+        others = [other for other in arm_names(raw) if other != name]
+        yield from _initial_problems(arm.get("init_from"), f"{place}.init_from", others, name)
     yield from _circle_problems(raw)
 
 
@@ -63,8 +70,8 @@ def _arms(raw: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [arm if isinstance(arm, Mapping) else {} for arm in arms] if isinstance(arms, list) else []
 
 
-def _initial_problems(source: object, place: str, names: list[str]) -> Iterator[Problem]:
-    if isinstance(source, str) and source and source not in names:
+def _initial_problems(source: object, place: str, names: list[str], own: object) -> Iterator[Problem]:
+    if isinstance(source, str) and source and source not in names and source != own:
         yield unknown_name(place, f"no arm {source!r}", source, names)
     given = [key for key in ("arm", "trial") if key in source] if isinstance(source, Mapping) else None
     if given is not None and len(given) != 1:

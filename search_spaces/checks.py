@@ -78,11 +78,6 @@ def _confirm_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     confirm, search = raw.get("confirm"), raw.get("search")
     if isinstance(confirm, Mapping) and search is None:
         yield Problem("confirm", "needs a [search]: it measures the search's best configs over the seeds")
-    top = confirm.get("top") if isinstance(confirm, Mapping) else None
-    trials = search.get("trials") if isinstance(search, Mapping) else None
-    if isinstance(top, int) and isinstance(trials, int) and top > trials >= 1:
-        rule = f"`top <= trials` must hold, but got top={top}, and trials={trials} in [search]"
-        yield Problem("confirm.top", rule, top)
 
 
 def _resource_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:

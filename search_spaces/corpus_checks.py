@@ -7,7 +7,7 @@ from typing import Any
 from search_spaces.knobs import shown
 from search_spaces.problems import Problem, unknown_name
 from search_spaces.registry import CONFIGS
-from search_spaces.study import ROLES
+from search_spaces.study import ROLES, Study
 
 BOUNDS = ("min", "max")
 CONDITION = "a value, a list of values or { min = …, max = … }"
@@ -21,7 +21,10 @@ def role_problems(raw: Mapping[str, Any], trainable: str | None) -> list[Problem
     known = CONFIGS[trainable].roles if trainable is not None else ROLES
     problems = []
     for role, sources in corpus.items():
-        if role not in ROLES:
+        if role in Study.model_fields:
+            rule = "no role, but a key of the study; it goes to the top of the file, above the first [table]"
+            problems.append(Problem(f"corpus.{role}", rule, sources))
+        elif role not in ROLES:
             problems.append(unknown_name(f"corpus.{role}", f"no role {role!r}", role, known))
         elif role not in known:
             rule = f"{trainable} makes no use of the role {role!r} in this version; leave it out"

@@ -164,7 +164,10 @@ def _with_absolute_run(arm: Any, folder: Path) -> Any:
     source = arm.get("init_from") if isinstance(arm, Mapping) else None
     if not isinstance(source, Mapping) or "run" not in source:
         return arm
-    return {**arm, "init_from": {**source, "run": _absolute(source["run"], folder)}}
+    run = source["run"]
+    if isinstance(run, str) and run and URI.match(run) is None:
+        run = str((folder / Path(run).expanduser()).resolve())
+    return {**arm, "init_from": {**source, "run": run}}
 
 
 def _absolute(written: Any, folder: Path) -> Any:

@@ -148,7 +148,7 @@ class Study(BaseModel):
     title: Text
     trainable: Text
     objective: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=1)]
-    seeds: Count = 1
+    seeds: Annotated[int, Field(strict=True, ge=1, lt=1_000_000)] = 1  # from there on are the search's
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = 0
     corpus: dict[str, Sources]
     config: dict[str, Any] = {}

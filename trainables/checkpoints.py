@@ -79,6 +79,10 @@ class Checkpoints:
                 print(f"warning: {self.folder}/{name} skipped: {type(error).__name__}: {reason}", flush=True)
         return None
 
+    def newest_name(self) -> str | None:
+        """The file of the highest epoch and, of that, the latest attempt, readable or not; None without any."""
+        return next((name for _, _, name in self._newest_first()), None)
+
     def prune(self, committed: int) -> None:
         """Delete what no restart needs once the rows up to epoch `committed` are safe in the tables.
 
@@ -105,10 +109,16 @@ def folder_of(trial_id: str) -> str:
 
 def weights_of(store: Store, trial_id: str) -> State:
     """The state of a finished trial after its last epoch; raises InitialError if the store holds none of its."""
-    found = Checkpoints(store, folder_of(trial_id), attempt=1).load_newest()
-    if found is None:
-        raise InitialError(f"the weights to start from are missing: trial {trial_id} has no readable checkpoint")
-    return found[1]
+    newest = Checkpoints(store, folder_of(trial_id), attempt=1).newest_name()
+    if newest is None:
+        raise InitialError(f"the weights to start from are missing: trial {trial_id} has no checkpoint")
+    data = store.read(f"{folder_of(trial_id)}/{newest}")  # a store that does not answer is no fault of the weights
+    try:
+        # No earlier one will do: a trial is known by its last epoch, and so is whoever starts from it.
+        return _unpacked(data)[1]
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InitialError(f"the weights to start from are damaged: trial {trial_id}, {newest}: {why}") from error
 
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -10,7 +10,7 @@ samples.
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -193,15 +193,7 @@ def build(
     Raises ValueError if no batch can be filled, or the speakers of a batch cannot be shared evenly by the workers.
     """
     assert (rank, size) == world(), f"built for worker {rank} of {size}, but this is {world()}"
-    plan = plan_batches(
-        speakers=splits.train.table["speaker"],
-        recordings=splits.train.table["recording"],
-        train_utterances=config.train_utterances,
-        batch_speakers=config.batch_speakers,
-        batch_utterances=config.batch_utterances,
-        beta_alpha=config.beta_alpha if config.loss in MIXUPS else 0.0,
-        seed=seed,
-    )
+    plan = _plan(config, splits.train.table, seed=seed)
     if plan.num_left_out and rank == 0:
         print(f"{plan.num_left_out} train speakers are left out: fewer than {config.batch_utterances} utterances")
     # The seed is for this module alone: the process's own stream of random numbers goes on where it was.
@@ -231,25 +223,37 @@ def build(
     )
 
 
-def stand_in(config: ContrastiveMixup) -> tuple[ContrastiveMixup, str, float]:
-    """What to measure a step on: the same net and crops, few speakers, and voices for them.
-
-    The third value is the share of a full step's utterances that it has.
-    """
+def stand_in(config: ContrastiveMixup) -> tuple[ContrastiveMixup, str]:
+    """What to measure a step on: the same net and crops, few speakers, and voices for them."""
     few = min(config.batch_speakers, STAND_IN_SPEAKERS)
     seconds = math.ceil(max(config.crop_s, config.eval_crop_s)) + 1
     voices = (
         f"synthetic?speakers={few}&utterances={config.batch_utterances}&dev_speakers=2&dev_utterances=2"
         f"&test_speakers=0&seconds={seconds}"
     )
-    small = dataclasses.replace(config, batch_speakers=few, train_utterances=0)
-    return small, voices, few / config.batch_speakers
+    return dataclasses.replace(config, batch_speakers=few, train_utterances=0), voices
 
 
-def steps_of_epoch(config: ContrastiveMixup, counts: Sequence[int]) -> int:
-    """About how many batches an epoch has, for speakers with so many utterances each."""
-    used = [min(count, config.train_utterances or count) for count in counts]
-    return sum(count // config.batch_utterances for count in used) // config.batch_speakers
+def utterances_of_step(config: ContrastiveMixup) -> int:
+    """How many crops a full step trains on."""
+    return config.batch_speakers * config.batch_utterances
+
+
+def steps_of_epoch(config: ContrastiveMixup, table: pa.Table) -> int:
+    """The batches of an epoch over a listing's table; ValueError if none can be filled."""
+    return len(_plan(config, table, seed=0).batches(1))
+
+
+def _plan(config: ContrastiveMixup, table: pa.Table, *, seed: int) -> BatchPlan:
+    return plan_batches(
+        speakers=table["speaker"],
+        recordings=table["recording"],
+        train_utterances=config.train_utterances,
+        batch_speakers=config.batch_speakers,
+        batch_utterances=config.batch_utterances,
+        beta_alpha=config.beta_alpha if config.loss in MIXUPS else 0.0,
+        seed=seed,
+    )
 
 
 def _samples(seconds: float, config: ContrastiveMixup) -> int:

@@ -22,8 +22,9 @@ class Cost:
     """Of one config, on one worker.
 
     `share` is the part of a full step's utterances that was measured; `step_s` (seconds) and `step_bytes` are scaled to
-    the full step. `process_bytes` is what a worker takes before its first step, without cached audio. `utterance_s` is
-    the scoring of one utterance.
+    the full step. That makes memory too large rather than too small: what any step takes is scaled with it.
+    `process_bytes` is what a worker takes before its first step, without cached audio; `utterance_s` is the scoring of
+    one utterance.
     """
 
     device: str
@@ -42,7 +43,8 @@ def measure(trainable: str, config: Any, *, threads: int) -> Cost:
     A full step is taken to cost as many times more as it has more utterances, as it does but for the smallest nets.
     """
     module = importlib.import_module(f"trainables.{trainable}")
-    small, voices, share = module.stand_in(config)
+    small, voices = module.stand_in(config)
+    share = module.utterances_of_step(small) / module.utterances_of_step(config)
     splits = open_roles({"train": [voices]}, sample_rate=config.sample_rate)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     reset_process(seed=0, threads=threads)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from search_spaces.problems import Problem, StudyError
 from search_spaces.study import BASELINE, Study
 from voxstudy.initial import Init, InitialWeights
 from voxstudy.ledger import COMPLETE, FAILED, PRUNED, RUNNING, Ledger, Trial
@@ -40,7 +41,15 @@ class Agenda:
         self._asker = Asker(study, sorted(self._searched(), key=lambda t: t.number or 0))
         params: dict[str, dict[str, Any]] = {BASELINE: {}} | {arm.name: arm.config for arm in study.arms}
         self._arms = [Measured("arm", name, None, params[name], weights.config_id(name)) for name in params]
-        self._confirmed: tuple[int, list[Measured]] | None = None  # computed at so many ended trials of the search
+        self._confirmed: tuple[tuple[int, int], list[Measured]] | None = None  # as of so many ended trials, and the top
+
+    def refuse_other_arms(self) -> None:
+        """Raise StudyError if the run has trials of an arm that is another config now: its weights' run has changed."""
+        configs = {arm.arm: arm.config_id for arm in self._arms}
+        for trial in self._ledger.trials.values():
+            if trial.phase == "arm" and configs.get(trial.arm, trial.config_id) != trial.config_id:
+                rule = f"the weights that the arm {trial.arm!r} starts from are not those that this run began with"
+                raise StudyError([Problem(f"arm {trial.arm!r}: init_from", f"{rule}; choose another --run", trial.arm)])
 
     def next_trial(self) -> Trial | None:
         """The next trial to run, recorded and committed; None when there is none, or none yet (`is_waiting`)."""
@@ -108,22 +117,25 @@ class Agenda:
 
     @property
     def _num_confirmed(self) -> int:
+        known = len(self._confirmations())
         if self._is_search_done or self._study.confirm is None:
-            return len(self._confirmations())
-        return min(self._study.confirm.top, self._search_trials)
+            return known
+        return max(known, min(self._study.confirm.top, self._search_trials))
 
     def _confirmations(self) -> list[Measured]:
-        """The configs to confirm: none before the search has ended; then its best, and those of an earlier end."""
-        if self._study.confirm is None or not self._is_search_done:
+        """The configs to confirm: those of an earlier end of the search, and its best once it has ended."""
+        if self._study.confirm is None:
             return []
-        if self._confirmed is None or self._confirmed[0] != self._num_searched:
-            self._confirmed = (self._num_searched, self._chosen(self._study.confirm.top))
+        top = self._study.confirm.top if self._is_search_done else 0
+        if self._confirmed is None or self._confirmed[0] != (self._num_searched, top):
+            self._confirmed = ((self._num_searched, top), self._chosen(top))
         return self._confirmed[1]
 
     def _chosen(self, top: int) -> list[Measured]:
         """Configs in the order of their numbers; one that equals an arm is confirmed by that arm."""
         by_config: dict[str, list[Trial]] = {}
-        for trial in sorted(self._searched(), key=lambda t: t.number or 0):
+        # A config goes by the number of its first complete trial, in reports too.
+        for trial in sorted(self._searched(), key=lambda t: (t.state != COMPLETE, t.number or 0)):
             by_config.setdefault(trial.config_id, []).append(trial)
         chosen = best_configs(self._study, by_config, top)
         arms = {arm.config_id for arm in self._arms}
@@ -147,9 +159,8 @@ class Agenda:
                 if begun_from is not None and begun_from.state == COMPLETE:
                     return self._issue(config, seed, self._init(config, begun_from.trial_id))
                 if begun_from is not None and begun_from.state == FAILED:
-                    failed = self._issue(config, seed, self._init(config, begun_from.trial_id))
                     why = f"the arm {source!r} that it starts from failed with seed {seed}"
-                    self._ledger.finish(failed.trial_id, FAILED, error=why)
+                    self._issue(config, seed, self._init(config, begun_from.trial_id), failed=why)
                     return self._next_measured(configs)  # others may start from this one in their turn
         return None
 
@@ -158,9 +169,15 @@ class Agenda:
         assert identity is not None
         return Init(identity, trial_id)
 
-    def _issue(self, config: Measured, seed: int, init: Init | None) -> Trial:
+    def _issue(self, config: Measured, seed: int, init: Init | None, failed: str | None = None) -> Trial:
         return self._ledger.issue(
-            phase=config.phase, arm=config.arm, number=config.number, seed=seed, params=config.params, init=init
+            phase=config.phase,
+            arm=config.arm,
+            number=config.number,
+            seed=seed,
+            params=config.params,
+            init=init,
+            failed=failed,
         )
 
 

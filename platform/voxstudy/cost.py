@@ -20,6 +20,7 @@ from trainables.cost import Cost, measure
 
 CACHE_BYTES = 2 << 30  # of audio that a worker keeps for each split at most
 KEPT_CHECKPOINTS = 2
+SEARCH, CONFIRM = "the search", "confirmation"  # beside the arms' own names
 GIB, MIB = 1 << 30, 1 << 20
 
 
@@ -62,34 +63,39 @@ def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> It
 
 
 def _time_facts(study: Study, cost: Cost, listed: Assignment, trials: dict[str, int]) -> Iterator[tuple[str, str]]:
-    """Steps and hours: every trial of a search counts as a full one of the arm paper."""
-    steps_of_epoch = importlib.import_module(f"trainables.{study.trainable}").steps_of_epoch
-    counts = list(utterances_a_speaker(listed.train).values())
+    """Steps and hours: every trial counts to its end, every utterance of a step as much as in one of the arm paper."""
+    module = importlib.import_module(f"trainables.{study.trainable}")
+    paper = study.config_of({})
     configs = {arm.name: study.config_of(arm.config) for arm in study.arms}
     steps, seconds = 0, 0.0
     for name, num in trials.items():
-        config = configs.get(name, study.config_of({}))
-        own_steps = config.epochs * steps_of_epoch(config, counts)
-        scored = (config.epochs + 1) * len(listed.dev) + (len(listed.test) if name != "search" else 0)
+        config = configs.get(name, paper)
+        try:
+            own_steps = config.epochs * module.steps_of_epoch(config, listed.train)
+        except ValueError as error:
+            yield "steps", f"{name} cannot run: {error}"
+            return
+        step_s = cost.step_s * module.utterances_of_step(config) / module.utterances_of_step(paper)
+        scored = (config.epochs + 1) * len(listed.dev) + (len(listed.test) if name != SEARCH else 0)
         steps += num * own_steps
-        seconds += num * (own_steps * cost.step_s + scored * cost.utterance_s) / study.resources.workers
+        seconds += num * (own_steps * step_s + scored * cost.utterance_s) / study.resources.workers
     total = sum(trials.values())
     yield "steps", f"{steps:,} in {total} trials"
     lanes = max(1, (os.cpu_count() or 1) // (study.resources.workers * study.resources.cpus_per_worker))
-    lanes = min(lanes, study.resources.max_lanes or lanes)
+    lanes = min(lanes, study.resources.max_lanes or lanes, total)
     at_once = f"{_hours(seconds / lanes)} in {lanes} at once" if lanes > 1 else "this machine holds one"
     each = f"{study.resources.workers} {cost.device} worker{'s' if study.resources.workers > 1 else ''} as this one"
     yield "hours", f"{_hours(seconds / total)} a trial, {_hours(seconds)} in one lane of {each}; {at_once}"
-    yield "", "without the reading of audio; every search trial counted to its end"
+    yield "", "without the reading of audio; every trial to its end, every crop as dear as one of the arm paper"
 
 
 def _num_trials(study: Study) -> dict[str, int]:
     """How many trials of each arm, of the search and of confirmations, as far as it can be known before."""
     trials = dict.fromkeys(("paper", *(arm.name for arm in study.arms)), study.seeds)
     if study.search is not None:
-        trials["search"] = study.search.trials
+        trials[SEARCH] = study.search.trials
     if study.confirm is not None:
-        trials["confirm"] = study.confirm.top * study.seeds
+        trials[CONFIRM] = study.confirm.top * study.seeds
     return trials
 
 

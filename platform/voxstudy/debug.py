@@ -17,7 +17,10 @@ from voxstudy.run import open_corpus
 
 
 def debug_trial(read: ReadStudy, console: Console) -> int:
-    """Run the baseline config with the first seed; nothing is kept. Errors keep their traceback."""
+    """Run the baseline config with the first seed; nothing is kept. Errors keep their traceback.
+
+    The test set is left alone: what reads it is recorded in a run.
+    """
     splits = open_corpus(read, console)
     config = read.study.config_of({})
     device = torch.device("cuda" if torch.cuda.is_available() and read.study.resources.gpus_per_worker else "cpu")
@@ -28,9 +31,6 @@ def debug_trial(read: ReadStudy, console: Console) -> int:
     def report(row: dict[str, Any]) -> Directive:
         value = row["metrics"].get(metric, float("nan"))
         console.print(f"epoch {row['epoch']}/{config.epochs} {metric} {value:.4g}", highlight=False)
-        if "test" in row:
-            found = "  ".join(f"{name} {value:.4g}" for name, value in row["test"]["metrics"].items())
-            console.print(f"test set, {row['test']['scored']} trials: {found}", highlight=False)
         return Directive(stop=False, committed=row["epoch"])
 
     with tempfile.TemporaryDirectory(prefix="voxstudy-debug-") as folder:
@@ -46,6 +46,5 @@ def debug_trial(read: ReadStudy, console: Console) -> int:
             write_scores=score_writer(store, trial_id="debug", attempt=1),
             rank=0,
             threads=max(1, int(read.study.resources.cpus_per_worker)),
-            score_test=splits.test is not None,
         )
     return 0

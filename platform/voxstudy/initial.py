@@ -52,6 +52,16 @@ class InitialWeights:
                     problems += error.problems
         if problems:
             raise StudyError(problems)
+        self._refuse_twins()
+
+    def _refuse_twins(self) -> None:
+        """Two runs may hold the same trials: an arm a run, then, would be one arm under two names."""
+        seen: dict[str, str] = {}
+        for position, arm in enumerate(self._arms, start=1):
+            other = seen.setdefault(self.config_id(arm), arm)
+            if other != arm:
+                rule = f"starts from the same weights as the arm {other!r}, and no knob that has an effect differs"
+                raise StudyError([Problem(f"arm[{position}]", rule, arm)])
 
     def local(self, arm: str) -> str | None:
         """The arm of this run whose trial of the same seed must be complete before the arm's can start."""
@@ -97,11 +107,13 @@ def _found(source: OtherRun, study: Study, place: str) -> _Foreign:
 
 
 def _of_trial(trial: str, run: Run, study: Study, place: str) -> _Foreign:
-    complete = run.trials.filter(pl.col("state") == "complete").collect()["trial_id"].to_list()
+    rows = run.trials.filter(pl.col("state") == "complete").collect()
+    complete = dict(rows.select("trial_id", "code_hash").iter_rows())
     if trial not in complete:
         rule = f"{run.place} has no complete trial {trial!r}"
-        raise StudyError([unknown_name(f"{place}.trial", rule, trial, complete)])
-    return _Foreign(run.store, {"trial": trial}, dict.fromkeys(range(1, study.seeds + 1), trial))
+        raise StudyError([unknown_name(f"{place}.trial", rule, trial, list(complete))])
+    identity = {"trial": trial, "code": complete[trial]}
+    return _Foreign(run.store, identity, dict.fromkeys(range(1, study.seeds + 1), trial))
 
 
 def _of_arm(arm: str, run: Run, study: Study, place: str) -> _Foreign:
@@ -117,5 +129,10 @@ def _of_arm(arm: str, run: Run, study: Study, place: str) -> _Foreign:
         wanted = ", ".join(map(str, missing))
         rule = f"{run.place} must have a complete trial of the arm {arm!r} with each seed, but {wanted} is missing"
         raise StudyError([Problem(f"{place}.arm", f"{rule} (it has {has})", arm)])
-    identity = {"config": rows["config_id"][0], "corpus": str(run.provenance.get("corpus_fingerprint"))}
+    chosen = rows.filter(pl.col("seed") <= study.seeds)
+    identity = {
+        "config": chosen["config_id"][0],
+        "corpus": str(run.provenance.get("corpus_fingerprint")),
+        "code": " ".join(sorted(set(chosen["code_hash"]))),  # other code makes other weights of the same trial
+    }
     return _Foreign(run.store, identity, trials)

@@ -139,8 +139,12 @@ class Ledger:
         seed: int,
         params: Mapping[str, Any],
         init: Init | None = None,
+        failed: str | None = None,
     ) -> Trial:
-        """Record a new trial as running and commit it: from here on it has an identity that survives a kill."""
+        """Record a new trial as running and commit it: from here on it has an identity that survives a kill.
+
+        `failed` says why it cannot run at all: then it is recorded as failed.
+        """
         config = self.study.config_of(params)
         config_key = config_id(self.study.trainable, config, init.identity if init is not None else None)
         trial = Trial(
@@ -154,8 +158,9 @@ class Ledger:
             config=config,
             started=datetime.now(UTC),
             init=init.trial_id if init is not None else None,
+            state=RUNNING if failed is None else FAILED,
         )
-        self._record(trial)
+        self._record(trial, ended=trial.started if failed is not None else None, error=failed)
         self.commit()
         return trial
 

@@ -31,10 +31,9 @@ def trial_log(run: Run, store: Store, trial: str) -> str:
         text = store.read(f"logs/{row['trial_id']}/{name}").decode(errors="replace").rstrip()
         parts.append(f"== {_name(row)}, {name.removesuffix('.log')}\n{text}")
     attempts = run.attempts.filter(pl.col("trial_id") == row["trial_id"]).collect().sort("attempt", "revision")
-    for attempt in attempts.filter(pl.col("traceback").is_not_null()).iter_rows(named=True):
-        parts.append(
-            f"== {_name(row)}, attempt {attempt['attempt']} failed: {attempt['error']}\n{attempt['traceback']}"
-        )
+    for attempt in attempts.filter(pl.col("error").is_not_null()).iter_rows(named=True):
+        head = f"== {_name(row)}, attempt {attempt['attempt']} failed: {attempt['error']}"
+        parts.append(f"{head}\n{attempt['traceback'] or ''}".rstrip())
     return "\n".join(parts) if parts else f"{_name(row)} has printed nothing yet"
 
 

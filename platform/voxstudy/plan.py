@@ -18,7 +18,7 @@ from search_spaces.problems import Problem, StudyError, unknown_name
 from search_spaces.ranges import can_yield
 from search_spaces.reading import ReadStudy
 from search_spaces.registry import CONFIGS
-from search_spaces.study import BASELINE, Study
+from search_spaces.study import BASELINE, OtherRun, Study
 from voxstudy.facts import allowed_values, facts, possible_epochs, possible_values, written_range, written_when
 
 
@@ -68,6 +68,7 @@ def notes(study: Study) -> list[str]:
         *_effect_notes(study),
         *_seed_notes(study),
         *_stopper_notes(study),
+        *_confirm_notes(study),
         *_corpus_notes(study),
     ]
 
@@ -156,7 +157,16 @@ def _stopper_notes(study: Study) -> Iterator[str]:
         yield f"{search.stopper} never stops a trial: grace = {search.grace} is not under the number of epochs"
 
 
+def _confirm_notes(study: Study) -> Iterator[str]:
+    if study.confirm is not None and study.search is not None and study.confirm.top > study.search.trials:
+        yield f"confirm.top = {study.confirm.top} is more than the search's trials, {study.search.trials}"
+
+
 def _corpus_notes(study: Study) -> Iterator[str]:
+    for arm in study.arms:
+        run = arm.init_from.run if isinstance(arm.init_from, OtherRun) else None
+        if run is not None and "://" not in run and not Path(run).exists():
+            yield f"no such run on this machine: {run} (init_from of {arm.name})"
     lists = [each for each in study.corpus.get("trials", ()) if not is_pairs(each.source)]
     if lists and "test" not in study.corpus:
         yield "trials without test: the list can only be of the official test partition of train, if train has one"

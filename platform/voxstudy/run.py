@@ -48,12 +48,13 @@ def _run(read: ReadStudy, run: str, *, allow_code_change: bool, console: Console
     store = Store(run)
     manifest = read_manifest(store)
     is_new = manifest is None or not manifest.fragments  # a driver killed before its first commit left nothing
+    weights = InitialWeights(read.study)
     splits = open_corpus(read, console)
     if not is_new:
         refuse_contradictions(read, read_run(run), splits, allow_code_change=allow_code_change)
-    weights = InitialWeights(read.study)
     ledger = _open_ledger(read, store, splits, is_new=is_new)
     agenda = Agenda(read.study, ledger, weights)
+    agenda.refuse_other_arms()
     say(_opening_words(run, agenda, is_new=is_new))
     if agenda.is_done:
         outcome = outcome_of(ledger, agenda)

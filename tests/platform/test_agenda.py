@@ -1,10 +1,12 @@
 """What a run does next, and what its ledger makes of the tables after a kill."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reports.measured import searched_best
 from reports.reading import read_run
 from reports.store import Store
 from reports.tables import TableWriter, next_start
@@ -319,6 +321,7 @@ def test_arms_without_weights_to_start_from_fail_with_the_reason(tmp_path: Path)
     assert agenda.next_trial() is None
     assert agenda.is_done
     assert 3 == len(ledger.in_state(FAILED))
+    assert _ledger(tmp_path, seeds=1, arm=CHAIN, search=None).orphans == ()
     rows = read_run(str(tmp_path)).trials.collect()
     assert "the arm 'paper' that it starts from failed with seed 1" in rows["error"].to_list()
 
@@ -345,6 +348,9 @@ def test_weights_of_another_run(tmp_path: Path) -> None:
         InitialWeights(study(trial="x"))
     with pytest.raises(StudyError, match="3, 4 is missing \\(it has 1, 2\\)"):
         InitialWeights(study(arm="paper").model_copy(update={"seeds": 4}))
+    twins = [{"name": n, "init_from": {"run": other, "arm": "paper"}} for n in ("one", "two")]
+    with pytest.raises(StudyError, match=r"arm\[2\]: starts from the same weights as the arm 'one'"):
+        InitialWeights(Study.model_validate({**STUDY, "search": None, "arm": twins}))
     other = str(tmp_path / "nothing")
     with pytest.raises(StudyError, match=r"arm\[1\].init_from.run: .*no such run"):
         InitialWeights(study(arm="paper"))
@@ -362,3 +368,57 @@ def test_the_test_set_is_recorded_with_the_trial_that_read_it(tmp_path: Path) ->
     assert [(trial.trial_id, "test", 9, "t", 0.35)] == [
         (r["trial_id"], r["split"], r["scored"], r["fingerprint"], r["metric.eer"]) for r in rows
     ]
+
+
+def test_an_arm_whose_weights_changed_is_refused(tmp_path: Path) -> None:
+    """The other run was made anew: its weights are not those that this run's trials started from."""
+    source = _ledger(tmp_path / "source", search=None, seeds=1)
+    _all(_agenda(source), source)
+    arm = {"name": "tuned", "init_from": {"run": str(tmp_path / "source"), "arm": "paper"}}
+    changes = {"seeds": 1, "arm": [arm], "search": None}
+    ledger = _ledger(tmp_path / "run", **changes)
+    _all(_agenda(ledger), ledger)
+    _agenda(ledger).refuse_other_arms()
+    shutil.rmtree(tmp_path / "source")
+    anew = _ledger(tmp_path / "source", search=None, seeds=1, config={"epochs": 2, "mels": 20})
+    _all(_agenda(anew), anew)
+
+    with pytest.raises(StudyError, match="the weights that the arm 'tuned' starts from are not those"):
+        _agenda(_ledger(tmp_path / "run", **changes)).refuse_other_arms()
+
+
+def test_an_extended_search_counts_what_was_confirmed_before(tmp_path: Path) -> None:
+    """While the longer search runs, earlier confirmations are done and stay asked for."""
+    ledger = _ledger(tmp_path, **CONFIRMING)
+    agenda = _agenda(ledger)
+    _search(agenda, ledger, [0.3, 0.1, None, 0.2])
+    for trial in ledger.in_state("running"):
+        _epochs(ledger, trial, 0.5, 0.5, 0.1)
+        ledger.finish(trial.trial_id, COMPLETE)
+    _all(agenda, ledger)
+    search = {**STUDY["search"], "trials": 6}  # type: ignore[dict-item]
+    more = _agenda(_ledger(tmp_path, **{**CONFIRMING, "search": search}))
+
+    assert (10, 12) == (more.num_done, more.target)
+
+
+def test_a_config_goes_by_its_first_complete_trial(tmp_path: Path) -> None:
+    """Equal configs of a search are one: a stopped or failed trial gives it neither its value nor its number."""
+    space = {"loss": {"choices": ["ap", "ce_mixup"]}}
+    changes = {**CONFIRMING, "seeds": 1, "search": {"trials": 12, "sampler": "random", "space": space}}
+    ledger = _ledger(tmp_path, **changes)
+    agenda = _agenda(ledger)
+    first: dict[str, int] = {}
+    confirmed: list[tuple[str, int | None]] = []
+    while (trial := agenda.next_trial()) is not None:
+        if trial.phase == "confirm":
+            confirmed.append((trial.config_id, trial.number))
+        is_early = trial.phase == "search" and (trial.number or 0) < 4
+        _epochs(ledger, trial, 0.5, *([] if is_early else [0.5, 0.3]))
+        agenda.tell(ledger.finish(trial.trial_id, PRUNED if is_early else COMPLETE))
+        if trial.phase == "search" and not is_early:
+            first.setdefault(trial.config_id, trial.number or 0)
+
+    assert 2 == len(first)
+    assert sorted(first.items(), key=lambda pair: pair[1]) == confirmed
+    assert [key for key, _ in confirmed] == searched_best(read_run(str(tmp_path)).trials.collect(), goal="minimize")

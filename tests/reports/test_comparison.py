@@ -60,15 +60,18 @@ class TestTheBestMean:
         """Gains 3.0, 3.5, 2.8 points: mean 3.10, deviation 0.36, so 2.20 to 4.00."""
         text = said(rows_of(paper=PAPER, ap=BETTER))
 
-        assert "config “AP loss” is better by 3.10 points, 95 % interval 2.20 to 4.00, paired over 3 seeds." in text
-        assert "Relative to the baseline's mean that is 28 %." in text
+        assert (
+            "config “AP loss” is better on dev by 3.10 points, 95 % interval 2.20 to 4.00, paired over 3 seeds." in text
+        )
+        assert "Relative to the baseline's mean that is an improvement of 28 %." in text
 
     def test_a_lower_mean_that_could_be_chance_is_a_tie(self, rows_of: Any, said: Any) -> None:
         """Gains 2, 1, -2 points hold 0 within their interval."""
         text = said(rows_of(paper=(0.12, 0.12, 0.11), ap=TIED))
 
         assert (
-            "config “AP loss” is tied with the baseline: the interval −4.84 to 5.50 holds 0 (95 %, gain 0.33," in text
+            "config “AP loss” is tied with the baseline on dev: the interval −4.84 to 5.50 holds 0 (95 %, "
+            "difference 0.33 points in its favour, paired over 3 seeds)" in text
         )
         assert "better" not in text.replace("looks better", "")
         assert "Relative" not in text
@@ -79,7 +82,7 @@ class TestTheBestMean:
         text = said(rows_of(paper=BETTER, ap=PAPER), study={"objective": objective})
 
         assert "The highest mean dev EER is 11.00 ± 1.00 %" in text
-        assert "config “AP loss” is better by 3.10 points, 95 % interval 2.20 to 4.00" in text
+        assert "config “AP loss” is better on dev by 3.10 points, 95 % interval 2.20 to 4.00" in text
 
     def test_the_baseline_may_have_it(self, rows_of: Any, said: Any) -> None:
         """Then the next config is judged: worse is an interval too."""
@@ -88,35 +91,104 @@ class TestTheBestMean:
         assert (
             "No config beats the baseline “paper”: its mean dev EER of 11.00 ± 1.00 % (3 seeds) is the lowest." in text
         )
-        assert "Next comes 21.00 ± 1.00 %: config “AP loss” is worse by 10.00 points, 95 % interval" in text
+        assert "Next comes 21.00 ± 1.00 %: config “AP loss” is worse on dev by 10.00 points, 95 % interval" in text
+
+    def test_a_tie_says_whom_the_difference_favours(self, rows_of: Any, said: Any) -> None:
+        """A gain below 0 would be no gain."""
+        text = said(rows_of(paper=(0.10, 0.12, 0.11), ap=(0.11, 0.14, 0.09)))
+
+        assert "holds 0 (95 %, difference 0.33 points against it, paired over 3 seeds)" in text
+
+    def test_the_best_of_several_is_flattered_by_its_choice(self, rows_of: Any, said: Any) -> None:
+        """Said where two or more are compared; of the others' best if the baseline leads; not of a single one."""
+        flattered = "is the best of 2 on these dev values, so the difference on dev flatters it.\n"
+
+        assert f"Config “AP loss” {flattered}" in said(rows_of(paper=PAPER, ap=BETTER, slow=WORSE))
+        assert "Config “AP loss” is the best of the 2 others on" in said(rows_of(paper=BETTER, ap=PAPER, slow=WORSE))
+        assert "flatters" not in said(rows_of(paper=PAPER, ap=BETTER))
 
     def test_all_configs_are_counted(self, rows_of: Any, said: Any) -> None:
         """Better, tied and worse, each by its own interval; how it was decided is said once."""
         text = said(rows_of(paper=PAPER, ap=BETTER, seven=TIED, slow=WORSE))
 
-        expected = "Of the 3 configs compared with the baseline over several seeds, 1 is better than the baseline, "
+        expected = (
+            "Of the 3 configs compared with the baseline on dev over several seeds, 1 is better than the baseline, "
+        )
         assert expected + "1 is tied with it and 1 is worse." in text
         assert 1 == text.count("was fixed in the study file before the run")
-        assert "by a paired t interval over the common seeds, 95 %" in text
+        assert "(by the 95 % interval of a paired t over the common seeds)" in text
 
     def test_welch_is_named(self, rows_of: Any, said: Any) -> None:
         """The study chose it; the words say so, and nothing of pairs."""
         text = said(rows_of(paper=PAPER, ap=BETTER), study={"comparison": "welch"})
 
         assert "by Welch's t over at least 3 seeds each" in text
-        assert "How configs are compared (by Welch's t interval of two means, 95 %)" in text
-        assert "pair" not in text
+        assert "How configs are compared (by the 95 % interval of Welch's t of two means)" in text
+        assert "paired" not in text
 
     def test_correlation_over_the_seeds(self, rows_of: Any, said: Any) -> None:
-        """PAPER and BETTER go up together by 0.94; a negative one says that pairing gains nothing."""
-        together = "the values of config “AP loss” and of the baseline correlate by 0.94: pairing takes out"
-        against = "correlate by −0.94: pairing gains nothing here."
+        """PAPER and BETTER go up together by 0.94; the number and its pairs, and no claim of what pairing takes out."""
+        together = "the values of config “AP loss” and of the baseline on dev correlate by 0.94 (3 pairs)."
+        against = "correlate by −0.94 (3 pairs)."
 
         assert together in said(rows_of(paper=PAPER, ap=BETTER))
         assert against in said(rows_of(paper=PAPER, ap=tuple(0.16 - value for value in BETTER)))
 
 
+class TestMissingSeeds:
+    """Means and ranks rest on all seeds of each side, a paired difference on the common ones alone."""
+
+    other = "These means rest on different seeds; the difference is over the common ones."
+
+    def test_a_lower_mean_that_is_worse_on_the_common_seeds(self, rows_of: Any, said: Any) -> None:
+        """The baseline's third seed is a bad one that the arm never ran: no improvement of the means is printed."""
+        text = said(rows_of(paper=(0.10, 0.101, 0.20), ap=(0.11, 0.1111, None)))
+
+        assert text.startswith(
+            "The lowest mean dev EER is 11.06 ± 0.08 % (2 of 3 seeds, 1 failed), by config “AP loss”"
+        )
+        assert "The baseline “paper” has 13.37 ± 5.74 % (3 seeds): config “AP loss” is worse on dev by 1.0" in text
+        assert f"paired over 2 seeds. {self.other}" in text
+        assert "Relative" not in text
+
+    def test_a_higher_mean_that_is_better_on_the_common_seeds(self, rows_of: Any, said: Any) -> None:
+        """The baseline's third seed is a lucky one: its mean is the lowest, but something beats it."""
+        text = said(rows_of(paper=(0.10, 0.101, 0.01), ap=(0.09, 0.0909, None)))
+
+        assert text.startswith("The lowest mean dev EER is the baseline's: 7.03 ± 5.23 % (3 seeds).")
+        assert "No config beats" not in text
+        assert "Next comes 9.04 ± 0.06 %: config “AP loss” is better on dev by 1.0" in text
+        assert f"paired over 2 seeds. {self.other}" in text
+        assert "Relative" not in text
+
+    def test_the_same_seeds_need_no_word(self, rows_of: Any, said: Any) -> None:
+        """Both lack the third; Welch's difference is that of the means, whatever their seeds."""
+        both = rows_of(paper=(0.10, 0.101, None), ap=(0.09, 0.0909, None))
+        welch = rows_of(paper=(0.10, 0.101, 0.102), ap=(0.05, 0.0501, None))
+
+        for text in (said(both), said(welch, study={"comparison": "welch"})):
+            assert "is better on dev" in text
+            assert self.other not in text
+            assert "that is an improvement of" in text
+
+    def test_readings_of_other_seeds(self, handmade: ModuleType, rows_of: Any, said: Any) -> None:
+        """The same holds on test."""
+        rows = rows_of(paper=PAPER, ap=BETTER)
+        text = said(rows, readings=[handmade.reading(row, row["objective"]) for row in rows[:-1]])
+
+        assert f"on test by 3.25 points, 95 % interval 0.07 to 6.43, paired over 2 seeds. {self.other}" in text
+
+
 class TestTheTestSet:
+    def test_leads(self, handmade: ModuleType, rows_of: Any, said: Any) -> None:
+        """It chose nothing, so it stands directly behind the headline, before dev."""
+        rows = rows_of(paper=PAPER, ap=BETTER, slow=WORSE)
+        lines = said(rows, readings=[handmade.reading(row, 2 * row["objective"]) for row in rows]).split("\n")
+
+        assert lines[1].startswith("On the test set, read once at the end of a trial, config “AP loss” has a mean EER")
+        assert lines[2].startswith("The baseline “paper” has 11.00 ± 1.00 % (3 seeds):")
+        assert lines[3].endswith("so the difference on dev flatters it; the test set chose nothing.")
+
     def test_is_compared_like_dev(self, handmade: ModuleType, rows_of: Any, said: Any) -> None:
         """The best config of dev and the baseline, by their readings."""
         rows = rows_of(paper=PAPER, ap=BETTER)
@@ -126,7 +198,7 @@ class TestTheTestSet:
             "On the test set, read once at the end of a trial, config “AP loss” has a mean EER of 15.80 ± 1.59 %"
             in text
         )
-        assert "and the baseline 22.00 ± 2.00 % (3 seeds): config “AP loss” is better by 6.20 points" in text
+        assert "and the baseline 22.00 ± 2.00 % (3 seeds): config “AP loss” is better on test by 6.20 points" in text
 
     @pytest.mark.parametrize(
         ("arm", "expected"),
@@ -154,9 +226,9 @@ class TestOddRuns:
         [
             (
                 {"paper": PAPER, "ap": PAPER},
-                "is tied with the baseline: the two do not differ at all, paired over 3 seeds",
+                "is tied with the baseline on dev: the two do not differ at all, paired over 3 seeds",
             ),
-            ({"paper": (0.5,) * 3, "ap": (0.25,) * 3}, "better by 25.00 points, 95 % interval 25.00 to 25.00"),
+            ({"paper": (0.5,) * 3, "ap": (0.25,) * 3}, "better on dev by 25.00 points, 95 % interval 25.00 to 25.00"),
             ({"paper": PAPER, "ap": (0.07, None, 0.08)}, "7.50 ± 0.71 % (2 of 3 seeds, 1 failed), by config “AP loss”"),
             ({"paper": PAPER, "ap": (0.07, None, 0.08)}, "paired over 2 seeds"),
             ({"paper": PAPER, "ap": (0.07, math.nan, 0.08)}, "2 of 3 seeds, 1 without a usable value"),
@@ -167,11 +239,11 @@ class TestOddRuns:
             ),
             (
                 {"paper": (0.1, None, None), "ap": BETTER},
-                "is 3.00 points below, but paired over 1 seed has no interval",
+                "is 3.00 points below on dev, but paired over 1 seed has no interval",
             ),
             (
                 {"paper": (0.1, None, None), "ap": (None, 0.1, 0.2)},
-                "no seed measured both, so config “AP loss” cannot be",
+                "no seed measured both on dev, so config “AP loss” cannot be",
             ),
             ({"paper": (None,) * 3, "ap": BETTER}, "There is no baseline to compare with: the arm “paper” failed."),
             ({"paper": (None,) * 3, "ap": BETTER}, "The one config with several seeds, config “AP loss”,"),
@@ -200,7 +272,37 @@ class TestOddRuns:
         assert "The run is not finished: 8 of the 10 trials of the arms have ended." in text
 
 
+class TestTrainedWeights:
+    """An arm that starts from trained weights was trained longer than what it is compared with."""
+
+    @pytest.mark.parametrize(
+        ("origin", "whose"),
+        [
+            ("paper", "“paper”"),
+            ({"run": "runs/x", "arm": "paper"}, "“paper” of the run runs/x"),
+            ({"run": "runs/x", "trial": "t7"}, "trial t7 of the run runs/x"),
+        ],
+    )
+    def test_are_named(self, rows_of: Any, said: Any, origin: Any, whose: str) -> None:
+        """With their owner, once as what the arm starts from, once beside its epoch 0; also with one seed."""
+        arm = {"name": "AP loss", "config": {}, "init_from": origin}
+        for values in ({"paper": PAPER, "ap": BETTER}, {"paper": (0.1,), "ap": (0.05,)}):
+            rows = [{**row, "init": "t" if row["arm"] == "AP loss" else None} for row in rows_of(**values)]
+            text = said(rows, study={"arm": [arm]})
+
+            assert f"“AP loss” starts from the trained weights of {whose}, so it was trained longer." in text
+            assert f"Before its own training, from the weights of {whose}, this net has" in text
+
+
 class TestBesideTheSearch:
+    def test_a_mean_over_search_trials_is_no_trial(self, handmade: ModuleType, rows_of: Any, said: Any) -> None:
+        """A config that the search tried twice: its value is a mean, and it is said of the config."""
+        searched = [handmade.trial(n, objective=v, config_id="c7") for n, v in ((7, 0.04), (8, 0.06))]
+        text = said([*searched, *rows_of(paper=PAPER)], study={"search": {"trials": 2, "space": {"beta_alpha": True}}})
+
+        assert "The search saw 5.00 % with config #7 (mean of 2 search trials): the best of many configs" in text
+        assert "1 more config is unconfirmed (measured by the search alone, or with one seed)" in text
+
     def test_a_better_single_seed_is_no_result(self, handmade: ModuleType, rows_of: Any, said: Any) -> None:
         """The search's best value was picked out of many; what its config has over the seeds stands beside it."""
         rows = [

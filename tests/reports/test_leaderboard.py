@@ -12,6 +12,7 @@ from reports.leaderboard import leaderboard
 from reports.reading import read_run
 from reports.summaries import summarise
 
+UNCONFIRMED = "Unconfirmed: measured by the search alone, or with one seed"
 SEARCH = {"trials": 2, "space": {"beta_alpha": True}}
 
 
@@ -52,11 +53,11 @@ def test_means_intervals_differences_and_words(
     table = tables_of(handmade, tmp_path, rows)["Means over several seeds"]
 
     assert [
-        ("1", "AP loss", "3", "7.90 ± 0.79", "5.93 to 9.87", "−3.10", "−4.00 to −2.20", "better"),
-        ("2", "paper (baseline)", "3", "11.00 ± 1.00", "8.52 to 13.48", "–", "–", "–"),
-        ("3", "#7", "3", "11.50 ± 1.32", "8.21 to 14.79", "+0.50", "−3.23 to 4.23", "tied"),
-        ("4", "slow", "2 of 3: 1 failed", "20.50 ± 0.71", "14.15 to 26.85", "+10.00", "10.00 to 10.00", "worse"),
-        ("–", "#8", "0 of 3: 3 failed", "–", "–", "–", "–", "–"),
+        ("1", "AP loss", "7.90 ± 0.79", "better", "3", "5.93 to 9.87", "−3.10", "−4.00 to −2.20"),
+        ("2", "paper (baseline)", "11.00 ± 1.00", "–", "3", "8.52 to 13.48", "–", "–"),
+        ("3", "#7", "11.50 ± 1.32", "tied", "3", "8.21 to 14.79", "+0.50", "−3.23 to 4.23"),
+        ("4", "slow", "20.50 ± 0.71", "worse", "2 of 3: 1 failed", "14.15 to 26.85", "+10.00", "10.00 to 10.00"),
+        ("–", "#8", "–", "–", "0 of 3: 3 failed", "–", "–", "–"),
     ] == [row.cells[:8] for row in table.rows]
 
 
@@ -77,7 +78,7 @@ def test_a_lead_without_support_is_not_bold(handmade: ModuleType, tmp_path: Path
     made = [handmade.measured(name, seed, v) for name, seeds in values.items() for seed, v in enumerate(seeds, 1)]
     table = tables_of(handmade, tmp_path, made)["Means over several seeds"]
 
-    assert [("1", "AP loss", "tied")] == columns(table, "rank", "config", "to “paper”")[:1]
+    assert [("1", "AP loss", "tied")] == columns(table, "rank", "config", "dev: to “paper”")[:1]
     assert not any(row.strong for row in table.rows)
 
 
@@ -99,14 +100,60 @@ def test_single_seeds_stand_apart(handmade: ModuleType, tmp_path: Path, rows: li
     lonely = [handmade.measured("late", 1, 0.015), handmade.measured("late", 2, None, state="failed")]
     study = {"search": SEARCH, "confirm": {"top": 1}}
     tables = tables_of(handmade, tmp_path, [*rows, *searched, *lonely], study=study)
-    table = tables["Unconfirmed: one seed a config"]
+    table = tables[UNCONFIRMED]
 
     assert [("1", "late", "1.50", "1 of 3: 1 failed and 1 not started"), ("2", "#9", "2.00", "1 (search)")] == columns(
         table, "rank", "config", "dev EER (%)", "seeds"
     )
-    assert "judged by their confirmations alone" in table.note
+    assert "judged by their confirmations alone" in " ".join(table.notes)
     unranked = [name for (name,) in columns(tables["Trials without a rank"], "trial")]
     assert ["#8 seed 1", "#8 seed 2", "#8 seed 3", "late seed 2", "slow seed 2"] == sorted(unranked)
+
+
+def test_a_mean_over_search_trials_is_no_trial(handmade: ModuleType, tmp_path: Path) -> None:
+    """The config's cell says what its value is."""
+    made = [handmade.trial(n, objective=v, config_id="c7") for n, v in ((7, 0.04), (8, 0.06))]
+    table = tables_of(handmade, tmp_path, [*made, handmade.trial(9, objective=0.2)], study={"search": SEARCH})[
+        UNCONFIRMED
+    ]
+
+    assert [("#7 (mean of 2 search trials)", "2 (search)"), ("#9", "1 (search)")] == columns(table, "config", "seeds")
+
+
+def test_headings_name_the_split(handmade: ModuleType, tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    """The word stands beside the mean, where narrow screens show it."""
+    table = tables_of(handmade, tmp_path, rows)["Means over several seeds"]
+
+    first, then = ["dev EER (%)", "dev: to “paper”", "seeds"], ["95 % interval", "dev minus “paper”"]
+    assert [*first, *then, "its 95 % interval"] == [column.title for column in table.columns[2:8]]
+
+
+def test_notes_say_what_intervals_cover(handmade: ModuleType, tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    """Seeds, for these speakers; missing seeds; and what a dash under a knob means, where there is one."""
+    rows[0]["knob.beta_alpha"] = 0.7
+    table = tables_of(handmade, tmp_path, rows)["Means over several seeds"]
+    unlike = "Where seeds are missing, means rest on different seeds; the difference is over the common ones."
+    dash = "– under a knob: it has no effect there."
+
+    assert "Intervals are over seeds, for these speakers" in table.notes[0]
+    assert unlike in table.notes
+    assert dash not in table.notes
+    inactive = [{**row, "knob.beta_alpha": None} if row["arm"] == "AP loss" else row for row in rows]
+    assert dash == tables_of(handmade, tmp_path, inactive)["Means over several seeds"].notes[-1]
+    whole = [row for row in rows if row["arm"] in ("paper", "AP loss")]
+    assert unlike not in tables_of(handmade, tmp_path, whole)["Means over several seeds"].notes
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_arms_with_trained_weights_name_them(
+    handmade: ModuleType, tmp_path: Path, rows: list[dict[str, Any]], seeds: int
+) -> None:
+    """Whose they are stands behind the arm's name, in both tables."""
+    arms = [{"name": "AP loss", "config": {}, "init_from": "slow"}, {"name": "slow", "config": {"loss": "ap"}}]
+    made = [row for row in rows if row["seed"] <= seeds and row["arm"] in ("paper", "AP loss")]
+    (table,) = tables_of(handmade, tmp_path, made, study={"seeds": seeds, "arm": arms}).values()
+
+    assert [("AP loss (from slow)",), ("paper (baseline)",)] == columns(table, "config")
 
 
 def test_one_seed_for_all_is_unconfirmed(handmade: ModuleType, tmp_path: Path) -> None:
@@ -114,7 +161,7 @@ def test_one_seed_for_all_is_unconfirmed(handmade: ModuleType, tmp_path: Path) -
     made = [handmade.measured("paper", 1, 0.2), handmade.measured("AP loss", 1, 0.1)]
     tables = tables_of(handmade, tmp_path, made, study={"seeds": 1})
 
-    assert ["Unconfirmed: one seed a config"] == list(tables)
+    assert [UNCONFIRMED] == list(tables)
     (table,) = tables.values()
     assert [("1", "AP loss"), ("2", "paper (baseline)")] == columns(table, "rank", "config")
     assert not any(row.strong for row in table.rows)

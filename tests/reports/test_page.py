@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from reports.blocks import Column, Row, Section, Table, Verbatim
-from reports.page import markdown_text, render, render_markdown, write_report
+from reports.page import markdown_text, render, render_markdown, render_page, write_report
 from reports.reading import read_run
 from reports.sections import SECTIONS
 
@@ -104,7 +104,11 @@ class TestPage:
 
     def test_tables_have_captions_and_scroll_in_their_box(self, page: str) -> None:
         """A caption a table, and a box that the keyboard reaches."""
-        assert page.count("<table>") == page.count("<caption>") == page.count('<div class="scroll" tabindex="0"')
+        assert (
+            page.count("<table aria")
+            == page.count('<p class="caption"')
+            == page.count('<div class="scroll" tabindex="0"')
+        )
 
     def test_the_same_tables_give_the_same_page(self, written: tuple[Path, Path], page: str) -> None:
         """No clock and no chance in it."""
@@ -151,7 +155,7 @@ class TestMarkdown:
 
     def test_golden(self) -> None:
         """Sentences, a table and a fence, as Markdown wants them."""
-        table = Table("Configs", (Column("name"), Column("EER (%)", True)), (Row(("a|b", "7.31")),), "One seed.")
+        table = Table("Configs", (Column("name"), Column("EER (%)", True)), (Row(("a|b", "7.31")),), ("One seed.",))
         text = "x = 1\n```\ny = 2"
         section = Section(
             "s", "Some *title*", ("It is learning_rate <b>.",), tables=(table,), verbatims=(Verbatim("File", text),)
@@ -182,6 +186,18 @@ y = 2
 ````
 """
         assert expected == render_markdown("T", [section], "now")
+
+    def test_several_notes_are_a_list(self) -> None:
+        """One note is a paragraph, several are items, in both formats."""
+        made = [
+            Section("s", "S", tables=(Table("C", (Column("a"),), (Row(("1",)),), notes),))
+            for notes in (("One.",), ("One.", "Two."))
+        ]
+
+        assert "\nOne.\n" in render_markdown("T", made[:1], "now")
+        assert "\n- One.\n- Two.\n" in render_markdown("T", made[1:], "now")
+        assert '<p class="note">One.</p>' in render_page("T", made[:1], "now")
+        assert '<ul class="note">\n<li>One.</li>\n<li>Two.</li>\n</ul>' in render_page("T", made[1:], "now")
 
     def test_every_table_is_a_table(self, written: tuple[Path, Path]) -> None:
         """All lines of a table have the cells of its heading."""

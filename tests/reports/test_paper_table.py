@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from reports.latex import latex_label, latex_text
 from reports.manifest import RunError
 from reports.page import render
-from reports.paper_table import Missing, PaperTable, paper_table, relative_improvement
+from reports.paper_table import Missing, PaperTable, paper_table
 from reports.reading import Run
+from reports.statistics import relative_improvement
 from reports.summaries import summarise
 from reports.table_render import render_table
 from reports.table_text import paper_section, table_text
 
 DATA = Path(__file__).parent / "data"
+SEARCH = {"trials": 2, "space": {"beta_alpha": True}}
 NASTY = "a_b & 50% #1 α~^\\"
 
 
@@ -230,7 +232,7 @@ class TestNumbers:
         table = paper_table(run)
 
         assert ["#0", "#1", None] == [table.cells[f"{n}", ""].name for n in (1, 2, 3)]
-        assert "Not confirmed yet: “3” (the 3rd best) of the search." in notes_of(run)
+        assert "Not confirmed yet: “3” (the search's third best)." in notes_of(run)
         assert ["–", "–", "–"] == shown(run)["3"]
 
     def test_a_config_that_equals_an_arm_is_confirmed_by_it(self, bench: Bench, tmp_path: Path) -> None:
@@ -244,12 +246,48 @@ class TestNumbers:
         names = {
             top: [
                 c.name
-                for c in paper_table(bench.run(tmp_path, one_column(cell=cells), confirm={"top": top})).cells.values()
+                for c in paper_table(
+                    bench.run(tmp_path, one_column(cell=cells), confirm={"top": top}, search=SEARCH)
+                ).cells.values()
             ]
             for top in (1, 2)
         }
 
         assert {1: ["#1", None], 2: ["#1", "k2"]} == names
+
+    def test_nothing_is_the_searchs_best_while_it_runs(self, bench: Bench, tmp_path: Path) -> None:
+        """An arm that leads for now is no config of the search; trials that confirmed an earlier end are."""
+        bench.arm("paper", [0.2, 0.2, 0.2])
+        bench.arm("k2", [0.1, 0.1, 0.1])
+        bench.search(1, 0.05)
+        bench.search(2, 0.04)
+        bench.confirm(1, [0.1, 0.11, 0.12])
+        cells = [{"row": f"{n}", "confirmed": n} for n in (1, 2)]
+        names = []
+        for asked, running in ((3, False), (2, True), (2, False)):
+            more = Bench(bench._handmade)
+            more.trials = list(bench.trials)
+            if running:
+                more.search(3, 0.5, state="running")
+            study = {"confirm": {"top": 2}, "search": {**SEARCH, "trials": asked}}
+            run = more.run(tmp_path, one_column(cell=cells), **study)
+            names.append([cell.name for cell in paper_table(run).cells.values()])
+
+        assert [["#1", None], ["#1", None], ["k2", "#1"]] == names
+
+    def test_a_config_is_the_same_as_itself(self, bench: Bench, tmp_path: Path) -> None:
+        """The best of the search may be the baseline: no difference, no interval, no correlation."""
+        bench.arm("paper", [0.2, 0.21, 0.23])
+        bench.arm("a", [0.1, 0.11, 0.12])
+        bench.search(1, 0.05, config_id="paper")
+        bench.search(2, 0.06)
+        cells = [{"row": n, "arm": n} for n in ("paper", "a")] + [{"row": "found", "confirmed": 1}]
+        run = bench.run(tmp_path, one_column(cell=cells), confirm={"top": 1}, search=SEARCH)
+
+        assert ["21.33 ± 1.53 (3)", "", "same as the baseline"] == shown(run)["found"]
+        assert "Correlation with “paper” over the seeds: “a” 0.98 (3 pairs)." in notes_of(run)
+        assert "is unknown for" not in notes_of(run)
+        assert "“found” is the search's best config, paper." in notes_of(run)
 
     def test_without_a_table_the_arms_and_confirmed_configs_are_one(self, bench: Bench, tmp_path: Path) -> None:
         """The baseline, the arms as the study orders them, then the search's best; an arm stands there once."""
@@ -323,6 +361,7 @@ class TestOddRuns:
             "a": ["10.00 (one seed)", "+50.00", "– (one seed)"],
         } == shown(run)
         assert not [c for line in table_text(paper_table(run)).lines for c in line.cells if c.is_bold]
+        assert not re.search("Bold|nterval|Correlation", notes_of(run))
 
     def test_one_common_seed(self, bench: Bench, tmp_path: Path) -> None:
         """Two seeds each, of which one is common, are no pairs; Welch needs none."""
@@ -418,6 +457,76 @@ class TestOddRuns:
 
         assert "Gain and difference are on dev: the test set was not read for both sides." == notes[0]
 
+    def test_a_cell_without_trials_has_no_split(self, bench: Bench, tmp_path: Path) -> None:
+        """Everything that is compared is on test: nothing is marked, and no note speaks of marks."""
+        bench.arm("paper", [0.20, 0.21, 0.22], [0.30, 0.31, 0.32])
+        bench.arm("a", [0.10, 0.11, 0.12], [0.25, 0.26, 0.27])
+        bench.search(1, 0.05)
+        cells = [{"row": n, "arm": n} for n in ("paper", "a", "late")] + [{"row": "found", "confirmed": 1}]
+        run = bench.run(tmp_path, one_column(cell=cells), confirm={"top": 1})
+
+        assert "Gain and difference are on the test set." == table_text(paper_table(run)).notes[0]
+        assert "on dev" not in "".join(shown(run)["a"])
+        only = bench.run(tmp_path, one_column("paper", "late"))
+        assert not [note for note in table_text(paper_table(only)).notes if "Gain" in note]
+
+    @pytest.mark.parametrize("goal", ["minimize", "maximize"])
+    def test_ends_of_an_interval_show_their_side_of_0(self, bench: Bench, tmp_path: Path, goal: str) -> None:
+        """No end is printed as 0 beside a word that the interval supports because it leaves 0 out."""
+        sign = -1 if goal == "minimize" else 1
+        bench.arm("paper", [0.2, 0.21, 0.22])
+        bench.arm("a", [v + sign * d for v, d in ((0.2, 3e-5), (0.21, 4e-5), (0.22, 3.5e-5))])
+        run = bench.run(tmp_path, one_column("paper", "a"), objective=[{"metric": "eer", "goal": goal}])
+        ends = {"minimize": "[−0.005, −0.002]", "maximize": "[+0.002, +0.005]"}[goal]
+
+        assert f"0.00 {ends} better" == shown(run)["a"][-1]
+
+    def test_better_lies_above_0_for_a_metric_to_be_maximised(self, bench: Bench, tmp_path: Path) -> None:
+        """The heading says on which side."""
+        for name in ("paper", "a"):
+            bench.arm(name, [0.2, 0.21, 0.22])
+        headings = [
+            table_text(paper_table(bench.run(tmp_path, one_column("paper", "a"), **facts))).groups[0].parts[-1]
+            for facts in ({}, {"objective": [{"metric": "eer", "goal": "maximize"}]})
+        ]
+
+        assert [f"difference (points; {side} 0 is better) [95 % interval]" for side in ("below", "above")] == headings
+
+    def test_another_baseline_than_the_leaderboards(self, bench: Bench, tmp_path: Path) -> None:
+        """Is said; a row that only has another name than "paper" is none."""
+        for name in ("paper", "AP loss"):
+            bench.arm(name, [0.2, 0.21, 0.22])
+        cells = [{"row": "Original", "arm": "paper"}, {"row": "AP loss", "arm": "AP loss"}]
+        notes = {
+            row: notes_of(bench.run(tmp_path, {"caption": "T", "baseline": row, "cell": cells}))
+            for row in ("Original", "AP loss")
+        }
+
+        assert "Compared here with “AP loss”; leaderboard and verdict compare with “paper”." in notes["AP loss"]
+        assert "Compared here" not in notes["Original"]
+
+    def test_trained_weights_and_their_owner(self, bench: Bench, tmp_path: Path) -> None:
+        """An arm that starts from another's weights was trained longer: a note says so."""
+        for name in ("paper", "a", "b"):
+            bench.arm(name, [0.2, 0.21, 0.22])
+        arms = [{"name": "a", "config": {"loss": "ap"}}, {"name": "b", "config": {}, "init_from": "a"}]
+
+        said = "“b” starts from the trained weights of “a”, so it was trained longer."
+        assert said in notes_of(bench.run(tmp_path, one_column("paper", "a", "b"), arm=arms))
+        assert said not in notes_of(bench.run(tmp_path, one_column("paper", "a"), arm=arms))
+
+    def test_confirmed_configs_were_chosen_on_the_same_speakers(self, bench: Bench, tmp_path: Path) -> None:
+        """The search's best, by its own values, and what that choice does to dev."""
+        bench.arm("paper", [0.2, 0.21, 0.22])
+        for number in (0, 2):
+            bench.search(number, 0.05 + number / 100)
+            bench.confirm(number, [0.1, 0.11, 0.12])
+        cells = [{"row": f"c{n}", "confirmed": n} for n in (1, 2)]
+        notes = notes_of(bench.run(tmp_path, one_column(cell=[{"row": "paper", "arm": "paper"}, *cells])))
+
+        assert "by the search's own values: “c1” is the search's best config, #0; “c2” its second best, #2. " in notes
+        assert "The search chose on the same dev speakers, so values on dev flatter them." in notes
+
     def test_worse_is_said_and_not_bold(self, bench: Bench, tmp_path: Path) -> None:
         """Only better is bold."""
         bench.arm("paper", [0.10, 0.11, 0.12])
@@ -507,11 +616,12 @@ class TestFormats:
         ]
         table = {"caption": "Loss functions", "baseline": "Original AP", "corner": "Loss function", "cell": cells}
         lines = render_table([bench.run(tmp_path, table)], "markdown").splitlines()[:7]
+        difference = "difference (points; below 0 is better) \\[95 % interval\\]"
 
-        expected = """\
+        expected = f"""\
 **Loss functions. EER (%), mean ± standard deviation (number of seeds)**
 
-| Loss function | dev | published | gain (%) | published gain (%) | difference (points) \\[95 % interval\\] |
+| Loss function | dev | published | gain (%) | published gain (%) | {difference} |
 |---|---:|---:|---:|---:|---:|
 | Original AP | 22.00 ± 1.00 (3) | 2.21 ± 0.03 (3) |  |  | baseline |
 | CE (6) | 21.67 ± 1.15 (3) | 2.19 ± 0.03 (3) | +1.52 | +0.90 | −0.33 \\[−1.77, +1.10\\] tied |

@@ -60,7 +60,7 @@ def text_of(section: Section) -> str:
     """All that a section says outside of its drawings."""
     parts = [*section.sentences, *(chart.sentence for chart in section.charts)]
     for table in section.tables:
-        parts += [table.caption, *(" | ".join(row.cells) for row in table.rows), table.note]
+        parts += [table.caption, *(" | ".join(row.cells) for row in table.rows), *table.notes]
     return "\n".join([*parts, *(v.text for v in section.verbatims)])
 
 

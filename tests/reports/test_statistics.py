@@ -212,14 +212,14 @@ class TestBoth:
         """Differences of exactly 0 are an interval of width 0 that holds 0."""
         values = dict.fromkeys((1, 2, 3), 0.1)
 
-        assert Difference(0.0, 0.0, 0.0, 3, method, None) == difference(values, values, method=method)
-        assert "tied" == Difference(0.0, 0.0, 0.0, 3, method, None).verdict(minimize=True)
+        assert Difference(0.0, 0.0, 0.0, 3, method, None, 3) == difference(values, values, method=method)
+        assert "tied" == Difference(0.0, 0.0, 0.0, 3, method, None, 3).verdict(minimize=True)
 
     def test_the_same_difference_at_every_seed_is_certain(self, method: str) -> None:
         """No spread: the interval is the difference itself."""
         found = difference(dict.fromkeys((1, 2), 0.25), dict.fromkeys((1, 2), 0.5), method=method)
 
-        assert Difference(-0.25, -0.25, -0.25, 2, method, None) == found
+        assert Difference(-0.25, -0.25, -0.25, 2, method, None, 2) == found
 
     def test_values_that_are_no_numbers_are_left_out(self, method: str) -> None:
         """A NaN is not the seed's value: the seed is missing."""
@@ -288,4 +288,4 @@ def test_verdict_is_what_the_interval_supports(
     """An interval that holds 0, its ends included, supports nothing."""
     mean = -2.0 if low is None or high is None else (low + high) / 2
 
-    assert expected == Difference(mean, low, high, 3, "paired", None).verdict(minimize=minimize)
+    assert expected == Difference(mean, low, high, 3, "paired", None, 3).verdict(minimize=minimize)

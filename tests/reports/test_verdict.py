@@ -36,6 +36,23 @@ def test_best_beside_baseline_and_untrained_net(handmade: ModuleType, said: Call
     assert "±" not in text
 
 
+def test_the_doubt_stands_directly_behind_the_headline(handmade: ModuleType, said: Callable[..., str]) -> None:
+    """Before any difference is named."""
+    lines = said([handmade.trial(None), handmade.trial(0, objective=0.05)]).split("\n")
+
+    assert lines[1].startswith("Unconfirmed: one seed a config;")
+    assert lines[2].startswith("The baseline “paper” has 10.00 %")
+
+
+def test_a_mean_over_search_trials_is_no_trial(handmade: ModuleType, said: Callable[..., str]) -> None:
+    """The search tried a config twice: the headline says what its value is."""
+    searched = [handmade.trial(n, objective=v, config_id="c7") for n, v in ((7, 0.04), (8, 0.06))]
+    text = said([handmade.trial(None), *searched])
+
+    assert "is 5.00 ± 1.41 %, by config #7 (mean of 2 search trials) with" in text
+    assert "Unconfirmed: measured by the search alone, or with one seed; differences may be noise" in text
+
+
 def test_a_metric_to_maximize_turns_the_words(handmade: ModuleType, said: Callable[..., str]) -> None:
     """The highest is best, and it lies above."""
     objective = {"objective": [{"metric": "eer", "goal": "maximize"}]}

@@ -44,7 +44,11 @@ AP = '[[arm]]\nname = "B"\nconfig = { loss = "ap" }\n'
 WRONG = {
     "unknown arm": (
         arms(first='"B"', second='"frist"') + AP,
-        "arm[2].init_from: no arm 'frist'; did you mean 'first'? (choices: paper, first, second, B)",
+        "arm[2].init_from: no arm 'frist'; did you mean 'first'? (choices: paper, first, B)",
+    ),
+    "a number's name": (
+        arms(A='"paper"') + '[[arm]]\nname = "#7"\nconfig = { loss = "ap" }',
+        "arm[2].name: configs of the search are called so; give this arm another name than '#7'",
     ),
     "itself": (arms(A='"A"'), "arm[1].init_from: an arm cannot start from itself"),
     "circle": (

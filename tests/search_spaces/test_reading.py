@@ -429,9 +429,9 @@ WRONG = {
         CORPUS + "[confirm]\ntop = 3",
         "confirm: needs a [search]: it measures the search's best",
     ),
-    "confirm more than searched": (
-        CORPUS + "[confirm]\ntop = 5\n" + SEARCH + "loss = true",
-        "confirm.top: `top <= trials` must hold, but got top=5, and trials=4 in [search]",
+    "seeds in the corpus": (
+        CORPUS + "seeds = 3\n" + SEARCH + "loss = true",
+        "corpus.seeds: no role, but a key of the study; it goes to the top of the file, above the first [table]",
     ),
     "confirm nothing": (
         CORPUS + "[confirm]\ntop = 0\n" + SEARCH + "loss = true",

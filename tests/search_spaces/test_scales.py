@@ -191,11 +191,3 @@ def test_a_wrong_option_over_a_scale_is_the_option_s(mistakes: Callable[..., lis
     [message] = mistakes(BODY + PAPER, scale="paper", sets=["width=3"])
 
     assert message.startswith("--set width: must be one of the choices, but got 3")
-
-
-def test_confirmations_are_checked_against_a_scale_s_trials(mistakes: Callable[..., list[str]]) -> None:
-    """What only a scale breaks says which scale."""
-
-    assert ["scale.paper: confirm.top: `top <= trials` must hold, but got top=3, and trials=2 in [search]"] == mistakes(
-        BODY + "[confirm]\ntop = 3\n[scale.paper]\ntrials = 2"
-    )

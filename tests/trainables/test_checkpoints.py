@@ -118,14 +118,14 @@ def test_of_one_epoch_only_the_later_attempt_stays(store, filled):
     assert ["a002-e00005.pt", "a003-e00006.pt"] == store.names(FOLDER)
 
 
-def test_weights_of_a_trial_are_those_of_its_last_epoch(store, filled, capsys):
-    """Of a damaged file the one before; without any, an error that names the trial."""
+def test_weights_of_a_trial_are_those_of_its_last_epoch(store, filled):
+    """Of no other: a damaged or missing one is an error that names the trial, even if an earlier one is there."""
     assert 6 == weights_of(store, "abc")["optimizer"]["step"]
-    with pytest.raises(InitialError, match="trial other has no readable checkpoint"):
+    with pytest.raises(InitialError, match="trial other has no checkpoint"):
         weights_of(store, "other")
-    for name in store.names(FOLDER):
-        store.write(f"{FOLDER}/{name}", b"")
-    with pytest.raises(InitialError, match="trial abc has no readable checkpoint"):
+    newest = max(store.names(FOLDER), key=lambda name: name.split("-e")[1])
+    store.write(f"{FOLDER}/{newest}", store.read(f"{FOLDER}/{newest}")[:-50])
+    with pytest.raises(InitialError, match=f"damaged: trial abc, {newest}"):
         weights_of(store, "abc")
 
 

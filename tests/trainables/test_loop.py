@@ -322,9 +322,7 @@ def test_weights_that_do_not_fit_are_named(store, make_task):
 
 def test_missing_weights_are_the_trials_own_failure(driver, make_task, store):
     """What looked for them says so in a line."""
-    with pytest.raises(
-        InitialError, match="the weights to start from are missing: trial abc has no readable checkpoint"
-    ):
+    with pytest.raises(InitialError, match="the weights to start from are missing: trial abc has no checkpoint"):
         driver.run(make_task, initial=lambda: weights_of(store, "abc"))
 
 

@@ -37,7 +37,8 @@ def number_of(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    # Python reads 10_01 as a number; in a table it is a name.
+    return value if math.isfinite(value) and "_" not in text else None
 
 
 def existing_file(text: str, *, endings: tuple[str, ...] = ("",)) -> str:

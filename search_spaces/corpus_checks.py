@@ -38,6 +38,9 @@ def role_problems(raw: Mapping[str, Any], trainable: str | None) -> list[Problem
 
 def _source_problems(role: str, sources: list[Any]) -> Iterator[Problem]:
     for position, source in enumerate(sources, start=1):
+        if role == "trials" and isinstance(source, Mapping) and "condition" in source:
+            rule = "a list of trial pairs is not heard; the condition goes to the role test"
+            yield Problem(f"corpus.{role}[{position}].condition", rule, source["condition"])
         conditions = source.get("where") if isinstance(source, Mapping) else None
         if not isinstance(conditions, Mapping):
             continue

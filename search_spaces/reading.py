@@ -160,5 +160,5 @@ def _settle(raw: Mapping[str, Any]) -> tuple[Study, str]:
     study = Study.model_validate(settled, by_alias=True, by_name=False)
     full = study.model_dump(mode="json", by_alias=True, exclude={"scale"}, exclude_none=True)
     for role, sources in full["corpus"].items():  # a source of which all is taken is a text, as a person writes it
-        full["corpus"][role] = [each if each["where"] else each["source"] for each in sources]
+        full["corpus"][role] = [each if each["where"] or "condition" in each else each["source"] for each in sources]
     return study, tomli_w.dumps(full)

@@ -48,13 +48,15 @@ class Objective(BaseModel):
 class Source(BaseModel):
     """Where utterances come from, and which of them: `where` holds conditions on the source's columns.
 
-    A condition is a value (equal to it), a list (one of them) or { min, max } (numbers between, ends included).
+    A condition on a column is a value (equal to it), a list (one of them) or { min, max } (numbers between, ends
+    included). `condition` is what befalls the audio: "telephone", or with options "telephone?room=0.3&wrong=0.02".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Text
     where: dict[str, Any] = {}
+    condition: Text | None = None
 
 
 def _as_sources(value: Any) -> Any:

@@ -131,7 +131,8 @@ def _corpus_facts(study: Study) -> Iterator[tuple[str, str]]:
 def _written_source(source: Source) -> str:
     """A source and what is taken of it: b.csv where gender = F, age 20 to 39."""
     conditions = ", ".join(f"{column} {_written_condition(value)}" for column, value in source.where.items())
-    return f"{source.source} where {conditions}" if conditions else source.source
+    heard = f" heard as {source.condition}" if source.condition else ""
+    return f"{source.source}{heard} where {conditions}" if conditions else f"{source.source}{heard}"
 
 
 def _written_condition(condition: Any) -> str:

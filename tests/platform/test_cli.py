@@ -130,14 +130,20 @@ def test_debug_trains_in_this_process(voxstudy: Any, small_study: Path, manifest
     assert not (tmp_path / "runs").exists()
 
 
+def commands_of(help_text: str) -> list[str]:
+    """The commands that a help text lists."""
+    return re.findall(r"^  (\w+)  ", help_text.split("Commands:")[1], re.MULTILINE)
+
+
 def test_help_lists_nothing_that_these_tests_do_not_run(voxstudy: Any) -> None:
     """Every command and option of the help stands in an end-to-end test."""
-    names = ("test_cli.py", "test_run.py", "test_measured.py")
+    names = ("test_cli.py", "test_run.py", "test_measured.py", "test_corpus_cli.py")
     tests = "".join((ROOT / "tests" / "platform" / name).read_text() for name in names)
-    commands = re.findall(r"^  (\w+)  ", voxstudy("--help").split("Commands:")[1], re.MULTILINE)
+    commands, nested = commands_of(voxstudy("--help")), commands_of(voxstudy("corpus", "--help"))
 
-    assert {"check", "knobs", "run", "show", "table", "report", "logs"} == set(commands)
-    for command in commands:
-        assert f'"{command}"' in tests
-        for option in set(re.findall(r"--[a-z][a-z-]+", voxstudy(command, "--help"))) - {"--help"}:
-            assert f'"{option}"' in tests, (command, option)
+    assert {"check", "knobs", "run", "show", "table", "report", "logs", "corpus"} == set(commands)
+    assert {"import", "synthesize", "describe"} == set(nested)
+    for words in [[command] for command in commands] + [["corpus", command] for command in nested]:
+        assert f'"{words[-1]}"' in tests
+        for option in set(re.findall(r"--[a-z][a-z-]+", voxstudy(*words, "--help"))) - {"--help"}:
+            assert f'"{option}"' in tests, (words, option)

@@ -62,6 +62,8 @@ def test_synthesize(voxstudy: Any, tmp_path: Path) -> None:
     output = voxstudy(*words, "--rate", 8000, "--workers", 1)
 
     assert "6 utterances of 3 speakers, 0.00 hours at 8000 Hz" in output
+    told = voxstudy(*words, "--rate", 8000, "--seed", 1, code=2)
+    assert "option seed = '0', but '1' is asked for" in told
     assert (tmp_path / "voices" / "audio" / "shard-00000.arrow").is_file()
     told = voxstudy(*words, "--rate", 8000, "--condition", "telephone", code=2)
     assert "option condition = 'clean" in told
@@ -69,3 +71,15 @@ def test_synthesize(voxstudy: Any, tmp_path: Path) -> None:
     assert "speakers has an option of its own, --speakers" in told
     told = voxstudy("corpus", "synthesize", "--option", "secconds=2", "--out", "x", code=2)
     assert "did you mean 'seconds'" in told
+
+
+def test_describe(voxstudy: Any, folder: Path) -> None:
+    """A packed corpus at its own rate, and a manifest at any: counts, then what a sample of it sounds like."""
+    voxstudy("corpus", "import", "manifest", "speech", "--out", "packed", "--rate", 8000, "--allow-bad")
+    output = voxstudy("corpus", "describe", "packed", "--sample", 4)
+
+    assert "11 utterances of 4 speakers" in output
+    assert "8,000 Hz" in output
+    assert "heard: 4 utterances" in output
+    assert "11 utterances of 4 speakers" in voxstudy("corpus", "describe", "speech/manifest.csv", "--rate", 16_000)
+    assert "no such" in voxstudy("corpus", "describe", "nowhere.csv", code=2)

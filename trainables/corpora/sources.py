@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 from search_spaces import study
 from search_spaces.overrides import is_pairs
 from trainables.corpora.cells import TABLES, existing_file
+from trainables.corpora.conditioned import ConditionedSource, take_condition
+from trainables.corpora.conditions import CLEAN, parse_condition
 from trainables.corpora.corpus import LISTED_SCHEMA, Corpus, CorpusError, Rejected, Source, build_corpus, kept, nearest
 from trainables.corpora.examination import Progress, examine, too_many_bad
 from trainables.corpora.manifest import ManifestSource
@@ -34,11 +36,26 @@ SPLITS = ("train", "dev", "test")
 FORMS = f"{NAME}, {NAME}?option=value&…, a manifest (.csv, .parquet or .arrow), a packed corpus (folder or URI)"
 
 Entries = Sequence[str | study.Source]
-AnySource = ManifestSource | SyntheticSource | PackedSource
+PlainSource = ManifestSource | SyntheticSource | PackedSource
+AnySource = PlainSource | ConditionedSource
 
 
-def parse_source(text: str) -> AnySource:
-    """Return the source that a text names; raises CorpusError with the forms there are."""
+def parse_source(text: str, condition: str | None = None) -> AnySource:
+    """Return the source that a text names, under a condition if one is given, here or as an option of the text.
+
+    Raises CorpusError with the forms there are.
+    """
+    bare, option = take_condition(text)
+    if condition is not None and option != CLEAN:
+        raise CorpusError(f"{text}: a condition is given twice, as an option and as condition = '{condition}'")
+    heard = option if condition is None else parse_condition(condition)
+    plain = _plain_source(bare)
+    if heard == CLEAN:
+        return plain
+    return ConditionedSource(text=f"{bare} heard as {heard.text}", inner=plain, condition=heard)
+
+
+def _plain_source(text: str) -> PlainSource:
     name = text.partition("?")[0]
     if name == NAME:
         return SyntheticSource(text=text, options=read_options(text))
@@ -181,9 +198,22 @@ def _list_roles(roles: Mapping[str, Entries], sample_rate: int) -> _Listed:
             listed.rejected += listing.rejected
             listed.notes += listing.notes
         listed.rows[role] = pa.concat_tables(tables)
+        listed.notes += _same_names(role, listed.rows[role])
     if problems:
         raise CorpusError(*problems)
     return listed
+
+
+def _same_names(role: str, table: pa.Table) -> tuple[str, ...]:
+    """Say how many speakers' names several sources of a role have: numbers, perhaps, of different people."""
+    pairs = table.select(["source", "speaker"]).group_by(["source", "speaker"]).aggregate([])
+    times = pc.value_counts(pairs["speaker"].combine_chunks())
+    common = times.filter(pc.greater(times.field("counts"), 1))
+    if not len(common):
+        return ()
+    first = common.field("values")[0].as_py()
+    count = "1 speaker is" if len(common) == 1 else f"{len(common)} speakers are"
+    return (f"{role}: {count} named alike in several sources, such as '{first}', and taken as the same people",)
 
 
 def _shared(listed: _Listed) -> Assignment:
@@ -200,15 +230,22 @@ def _by_source(entries: Iterable[study.Source]) -> dict[AnySource, list[Where]]:
     wheres_of: dict[AnySource, list[Where]] = {}
     for entry in entries:
         try:
-            source = parse_source(entry.source)
+            source = parse_source(entry.source, entry.condition)
         except CorpusError as error:
             problems += error.problems
             continue
-        source = first.setdefault(replace(source, text=""), source)
+        source = first.setdefault(_without_text(source), source)
         wheres_of.setdefault(source, []).append(entry.where)
     if problems:
         raise CorpusError(*problems)
     return wheres_of
+
+
+def _without_text(source: AnySource) -> AnySource:
+    """The source however it is written."""
+    if isinstance(source, ConditionedSource):
+        return replace(source, text="", inner=replace(source.inner, text=""))  # type: ignore[type-var]
+    return replace(source, text="")
 
 
 def _trials_asked(entries: Sequence[study.Source]) -> tuple[TrialList | None, str | None]:

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from search_spaces.study import Source
-from trainables.corpora.corpus import CorpusError
+from trainables.corpora.corpus import AudioCache, CorpusError
 from trainables.corpora.sources import listed_splits, open_roles, parse_source
 
 FEW = "synthetic?speakers=3&dev_speakers=2&utterances=2&seconds=0.5"
@@ -319,3 +319,30 @@ def test_what_is_worth_telling_is_told(write_manifest, records):
         zip(splits.train.table["path"].to_pylist(), splits.train.table["num_samples"].to_pylist(), strict=True)
     )
     assert lengths["speaker001/0.wav"] == 8000
+
+
+def test_a_source_is_heard_under_a_condition() -> None:
+    """By a key of the source or an option of its text: other audio, another fingerprint, the same rows."""
+    voices = "synthetic?speakers=8&dev_speakers=4&test_speakers=0&seconds=1"
+    clean = open_roles({"train": [voices]}, sample_rate=8000)
+    by_key = open_roles({"train": [Source(source=voices, condition="telephone?room=1")]}, sample_rate=8000)
+    by_option = open_roles({"train": [f"{voices}&condition=telephone?room=1"]}, sample_rate=8000)
+
+    assert by_key.fingerprint == by_option.fingerprint != clean.fingerprint
+    assert clean.train.table["utterance"].equals(by_key.train.table["utterance"])
+    heard, plain = (AudioCache(splits.train).waveform(0) for splits in (by_key, clean))
+    assert len(heard) == len(plain)
+    assert not np.array_equal(heard, plain)
+    with pytest.raises(CorpusError, match=r"no condition 'telefone'.*did you mean 'telephone'"):
+        open_roles({"train": [Source(source=voices, condition="telefone")]}, sample_rate=8000)
+    with pytest.raises(CorpusError, match="given twice"):
+        open_roles({"train": [Source(source=f"{voices}&condition=telephone", condition="telephone")]}, sample_rate=8000)
+
+
+def test_names_that_several_sources_share_are_told() -> None:
+    """Numbered speakers of two corpora are different people more often than not."""
+    both = ["synthetic?speakers=6&dev_speakers=2", "synthetic?speakers=6&dev_speakers=2&idio=1"]
+    splits = open_roles({"train": both}, sample_rate=8000)
+
+    assert any("named alike in several sources, such as 'synthetic0-" in note for note in splits.notes)
+    assert not any("named alike" in note for note in open_roles({"train": both[:1]}, sample_rate=8000).notes)

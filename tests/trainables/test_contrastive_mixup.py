@@ -396,6 +396,6 @@ def test_two_workers_start_from_the_same_weights(ranks):
         assert [1, 0][:size] == [each["reads"] for each in found]
         assert 1 == len({each["wide"] for each in found})
         assert "the weights to start from do not fit: " in found[0]["wide"]
-        assert ["the weights to start from are missing: trial nobody has no readable checkpoint"] * size == [
+        assert ["the weights to start from are missing: trial nobody has no checkpoint"] * size == [
             each["missing"] for each in found
         ]

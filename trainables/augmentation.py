@@ -5,7 +5,8 @@ One of the five, each as likely. A room's response has norm 1 and its convolutio
 powers over the crop; the trainer adds 1e-4 to each power, which moves the ratio for quiet crops, and is left out here.
 
 What is done is planned globally, like the batches: a pure function of (seed, epoch, batch) and the sizes of the bank.
-So a worker augments its share alone, and those it mixes in: first augment, then mix.
+So a worker augments its share alone, and those it mixes in: first augment, then mix. What it hears is what it is in
+the whole batch to float32 rounding: a transform's last bits depend on how many rows it has.
 
 Shapes: B crops, T samples, L taps, K recordings of speech at most.
 """
@@ -85,6 +86,8 @@ def plan_augmentation(*, seed: int, epoch: int, batch: int, num_crops: int, bank
 def augment(waveforms_BT: Tensor, *, plan: AugmentationPlan, bank: Bank) -> Tensor:
     """The crops (B, T) after the plan, on their device and scale; integers come back as float32.
 
+    float16 and bfloat16 are worked on in float32 and cast back. A part of the crops with its part of the plan gives
+    what the whole gives to float32 rounding, not bit by bit.
     Silence, of a crop or of a clip, adds nothing. The result may pass full scale: it is not clipped.
 
     Raises ValueError if the plan is for another number of crops.
@@ -92,7 +95,7 @@ def augment(waveforms_BT: Tensor, *, plan: AugmentationPlan, bank: Bank) -> Tens
     if waveforms_BT.ndim != 2 or len(waveforms_BT) != len(plan):
         raise ValueError(f"waveforms_BT must be (B, T) for a plan of {len(plan)}, but got {tuple(waveforms_BT.shape)}.")
     with torch.no_grad():
-        clean_BT = waveforms_BT if waveforms_BT.is_floating_point() else waveforms_BT.float()
+        clean_BT = waveforms_BT if waveforms_BT.dtype in (torch.float32, torch.float64) else waveforms_BT.float()
         augmented_BT = clean_BT.clone()
         in_room = np.flatnonzero(plan.kind_B == KINDS.index("rooms"))
         if len(in_room):
@@ -109,7 +112,7 @@ def augment(waveforms_BT: Tensor, *, plan: AugmentationPlan, bank: Bank) -> Tens
                 snr = torch.from_numpy(plan.snr_BK[noisy, k]).to(clean_BT)
                 gain = _gain(norm_B[rows], torch.linalg.vector_norm(noise, dim=1), snr)
                 augmented_BT[rows] += noise.mul_(gain)
-    return augmented_BT
+    return augmented_BT.to(waveforms_BT.dtype) if waveforms_BT.is_floating_point() else augmented_BT
 
 
 def _gain(clean_B: Tensor, noise_B: Tensor, snr_B: Tensor) -> Tensor:

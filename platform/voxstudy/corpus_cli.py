@@ -140,12 +140,14 @@ def describe(
 ) -> None:
     """Say what a corpus holds: counts, hours, genders, ages, levels; and speakers whose label and voice disagree."""
     from trainables.corpora import describe as describing
+    from trainables.corpora.conditioned import take_condition
     from trainables.corpora.description_text import description_text
     from trainables.corpora.packed import is_packed, open_packed
 
     console = _console()
     if rate is None:
-        rate = open_packed(corpus).facts.sample_rate if is_packed(corpus) else 16000
+        bare, _ = take_condition(corpus)
+        rate = open_packed(bare).facts.sample_rate if is_packed(bare) else 16000
     with _progress(console) as told:
         opened = describing.open_whole(corpus, sample_rate=rate, progress=told.count)
         description = describing.describe(opened, sample=sample, progress=told.count)

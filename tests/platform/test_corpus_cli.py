@@ -81,5 +81,6 @@ def test_describe(voxstudy: Any, folder: Path) -> None:
     assert "11 utterances of 4 speakers" in output
     assert "8,000 Hz" in output
     assert "heard: 4 utterances" in output
+    assert "8,000 Hz" in voxstudy("corpus", "describe", "packed?condition=telephone", "--sample", 1)
     assert "11 utterances of 4 speakers" in voxstudy("corpus", "describe", "speech/manifest.csv", "--rate", 16_000)
     assert "no such" in voxstudy("corpus", "describe", "nowhere.csv", code=2)

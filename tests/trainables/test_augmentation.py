@@ -166,6 +166,16 @@ def test_the_scale_and_the_given_samples_stay(dtype):
     assert not after.requires_grad
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_worked_on_in_float32(dtype):
+    """All five kinds, and the result is that of float32, cast back."""
+    waveforms, plan = (crops() / 32768).to(dtype), plan_of()
+    after = augment(waveforms, plan=plan, bank=BANK)
+
+    assert dtype == after.dtype
+    torch.testing.assert_close(augment(waveforms.float(), plan=plan, bank=BANK).to(dtype), after, rtol=0, atol=0)
+
+
 def test_a_plan_for_other_crops_is_refused():
     with pytest.raises(ValueError, match=r"must be \(B, T\) for a plan of 60, but got \(5, 1500\)"):
         augment(crops(5), plan=plan_of(), bank=BANK)

@@ -7,6 +7,7 @@ over joins 60s; who is under 20 has no class and is left out; a span that crosse
 import datetime
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -29,8 +30,8 @@ MISSING = {"", "none", "null", "nan", "na", "n/a", "-", "unknown", "알수없음
 UNIT = r"\s*(?:세|살|years?(?:\s+old)?|yrs?|y\.?o\.?)?"
 NUMBER = re.compile(rf"(?:만\s*)?(\d{{1,3}}(?:\.\d+)?){UNIT}")
 DECADE = re.compile(r"(\d{1,2}0)\s*(?:대(?:\s*(?:초반|중반|후반))?(?:\(\?\))?|\(\?\)|\(대\)|['’]?s)")
-SPAN = re.compile(rf"(\d{{1,3}}){UNIT}\s*(?:-|–|~|to)\s*(\d{{1,3}}){UNIT}")
-OPEN_SPAN = re.compile(rf"(?:over\s*|>=?\s*)?(\d{{1,3}}){UNIT}\s*(?:\+|이상|and over|or over)?대?\s*(?:이상)?")
+SPAN = re.compile(rf"(\d{{1,3}}){UNIT}대?\s*(?:-|–|~|to)\s*(?:(\d{{1,3}}){UNIT}|(\d{{1,2}}0)\s*대)")
+OPEN_SPAN = re.compile(rf"(?:over\s*|>=?\s*)(\d{{1,3}}){UNIT}대?|(\d{{1,3}}){UNIT}대?\s*(?:\+|이상|and over|or over)")
 UPPER_SPAN = re.compile(rf"(?:under\s*|<\s*)(\d{{1,3}}){UNIT}|(\d{{1,3}}){UNIT}\s*미만")
 DATE = re.compile(r"(\d{4})\s*(?:[-./년]\s*(\d{1,2})\s*[-./월]\s*(\d{1,2})일?|(\d{2})(\d{2}))?(?:년|[\sTt].*)?")
 SHORT_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{2})")  # TIMIT: month/day/year of the twentieth century
@@ -48,17 +49,18 @@ class AgeReading:
 def read_age(written: object, *, recorded: object = None, by_decade: bool = False) -> AgeReading:
     """Return the age that a cell or a JSON value writes, in whatever spelling.
 
-    `written` may be a number, "27", "27세", "20대", "20(?)", "twenties", "20s", "20-29", "60 이상"; or the date or year
-    of birth, if `recorded` is the date of the recording. `by_decade` is for corpora that write decades alone: "20" is
-    then twenty to twenty-nine.
+    `written` may be a number, "27", "27세", "20대", "20(?)", "twenties", "20s", "20-29", "60 이상", in full-width
+    digits too; or the date or year of birth, if `recorded` is the date of the recording. `by_decade` is for corpora
+    that write decades alone: "20" is then twenty to twenty-nine; "0" stays what is not known.
     """
     # YAML and JSON have true and 27.0 beside 27.
-    text = "" if written is None or isinstance(written, bool) else str(written).strip().casefold()
+    text = "" if written is None or isinstance(written, bool) else str(written)
+    text = unicodedata.normalize("NFKC", text).strip().casefold()
     if text in MISSING:
         return AgeReading(sort=NOT_GIVEN)
     if match := NUMBER.fullmatch(text):
         years = float(match[1])
-        if by_decade and years % 10 == 0:
+        if by_decade and years >= 10 and years % 10 == 0:
             return _of_span(years, years + 9, text)
         return _of_years(years, text)
     if match := DECADE.fullmatch(text):
@@ -66,11 +68,12 @@ def read_age(written: object, *, recorded: object = None, by_decade: bool = Fals
     if text in WORDS:
         return _of_span(WORDS[text], WORDS[text] + 9, text)
     if match := SPAN.fullmatch(text):
-        return _of_span(float(match[1]), float(match[2]), text)
+        # The last decade is meant with its last year.
+        return _of_span(float(match[1]), float(match[2] or int(match[3]) + 9), text)
     if match := UPPER_SPAN.fullmatch(text):
         return _of_span(0, float(match[1] or match[2]) - 1, text)
     if match := OPEN_SPAN.fullmatch(text):
-        return _of_span(float(match[1]), OLDEST, text)
+        return _of_span(float(match[1] or match[2]), OLDEST, text)
     if recorded is not None and (span := _since_birth(text, str(recorded).strip())):
         low, high = span
         return _of_years(low, text) if low == high else _of_span(low, high, text)

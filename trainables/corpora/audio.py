@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,15 @@ UNKNOWN_FRAMES = 1 << 48  # libsndfile gives a huge number where a stream does n
 
 
 class AudioFaultError(Exception):
-    """Why a file is no usable audio; the text is the reason alone."""
+    """Why a file is no usable audio; the text is the reason alone.
+
+    `is_of_the_file` is false where the cause lies outside the file: no ffmpeg, no permission, a disk or network that
+    fails. Once that is mended the file may well be sound.
+    """
+
+    def __init__(self, reason: str, *, is_of_the_file: bool = True) -> None:
+        super().__init__(reason)
+        self.is_of_the_file = is_of_the_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ def examine_file(path: str) -> AudioFacts:
         with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise AudioFaultError(_why(error)) from None
+        raise _refused(error) from None
     return _decode(path, content=content, take=lambda _: None)
 
 
@@ -71,15 +80,31 @@ def hear_file(path: str, *, sample_rate: int) -> tuple[Int16s, AudioFacts]:
 
     What libsndfile cannot read, AAC in MPEG-4 (.m4a, .mp4, .aac), goes through ffmpeg. Raises AudioFaultError.
     """
-    blocks: list[npt.NDArray[np.float32]] = []
     try:
         _refuse_nothing(path)
+        try:
+            blocks, facts = _all_of(_through_ffmpeg(path) if needs_ffmpeg(path) else path)
+        except AudioFaultError as fault:
+            # libsndfile and ffmpeg do not tell a damaged file from one that the system did not give them.
+            content = Path(path).read_bytes()
+            if needs_ffmpeg(path) or not fault.is_of_the_file:
+                raise
+            blocks, facts = _all_of(io.BytesIO(content))
     except OSError as error:
-        raise AudioFaultError(_why(error)) from None
-    audio = _through_ffmpeg(path) if path.lower().endswith(FFMPEG_ENDINGS) else path
-    facts = _decode(audio, content="", take=blocks.append)
+        raise _refused(error) from None
     samples_TC = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     return _mono(samples_TC, from_rate=facts.sample_rate, to_rate=sample_rate), facts
+
+
+def needs_ffmpeg(path: str) -> bool:
+    """Whether a file is read through ffmpeg, by its ending."""
+    return path.lower().endswith(FFMPEG_ENDINGS)
+
+
+def _all_of(audio: str | io.BytesIO) -> tuple[list[npt.NDArray[np.float32]], AudioFacts]:
+    blocks: list[npt.NDArray[np.float32]] = []
+    facts = _decode(audio, content="", take=blocks.append)
+    return blocks, facts
 
 
 def _refuse_nothing(path: str) -> None:
@@ -89,8 +114,10 @@ def _refuse_nothing(path: str) -> None:
         raise AudioFaultError("empty file (0 bytes)")
 
 
-def _why(error: OSError) -> str:
-    return "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+def _refused(error: OSError) -> AudioFaultError:
+    if isinstance(error, FileNotFoundError):
+        return AudioFaultError("no such file")
+    return AudioFaultError(f"cannot be read: {error.strerror}", is_of_the_file=False)
 
 
 def _decode(audio: str | io.BytesIO, *, content: str, take: Callable[[npt.NDArray[np.float32]], object]) -> AudioFacts:
@@ -129,7 +156,8 @@ def _through_ffmpeg(path: str) -> io.BytesIO:
         done = subprocess.run([*command, "-f", "wav", "pipe:1"], capture_output=True, check=False)
     except FileNotFoundError:
         raise AudioFaultError(
-            "needs ffmpeg: this format is read through it, and it is not installed; install it, or convert to WAV"
+            "needs ffmpeg: this format is read through it, and it is not installed; install it, or convert to WAV",
+            is_of_the_file=False,
         ) from None
     told = done.stderr.decode(errors="replace").strip().splitlines()
     if done.returncode != 0 or told:

@@ -23,6 +23,7 @@ from trainables.corpora.wrong_labels import with_wrong_labels
 
 OPTION = "condition"
 TRIES = 8  # second voices that are tried when one cannot be read
+NUM_HASHED = 3  # partitions by the hash of a speaker's name, before the official dev and test
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,10 +50,11 @@ def take_condition(text: str) -> tuple[str, Condition]:
 
 @dataclass(frozen=True)
 class ConditionedSource:
-    """A source under a condition. An utterance's key is its path, or its index where it has none.
+    """A source under a condition. What befalls an utterance follows from its name.
 
-    A second voice is another utterance of the whole inner source, whatever the filters: of another speaker of the same
-    partition, so that no voice of the test set is heard in training.
+    A second voice is another of the utterances that were listed last (of all, where none were): of another speaker of
+    the same partition, so that no voice of the test set is heard in training, however roles share a source. A filter
+    thus changes second voices, and nothing else. An utterance of the only speaker of a partition has none.
     """
 
     text: str
@@ -65,8 +67,12 @@ class ConditionedSource:
         Raises CorpusError as the inner source does, and if there is nobody to be a second voice.
         """
         listing = self.inner.listing(number=number, sample_rate=sample_rate, wheres=wheres)
-        if self.condition.second > 0 and self._crowd(sample_rate).num_speakers < 2:
-            raise CorpusError(f"{self.text}: a second voice needs 2 speakers, but there is one; write second=0")
+        if self.condition.is_heard:
+            self._crowds[sample_rate] = _Crowd.of(listing.table)
+        if self.condition.second > 0 and len(listing.table) and self._crowd(sample_rate).most_speakers < 2:
+            raise CorpusError(
+                f"{self.text}: a second voice needs 2 speakers of one partition, but there is one; write second=0"
+            )
         table, notes = with_wrong_labels(listing.table, self.condition)
         if self.condition.is_heard:
             table = self._with_contents(table, sample_rate)
@@ -86,25 +92,31 @@ class ConditionedSource:
         return replace(found, content=self._digest(found.content, sample_rate))
 
     def waveform(self, *, path: str | None, index: int, sample_rate: int) -> Int16s:
-        """Return a row's samples as they are heard, int16 (T,); raises CorpusError."""
+        """Return a row's samples as they are heard, int16 (T,); raises CorpusError, also if it was not listed last."""
         samples_T = self.inner.waveform(path=path, index=index, sample_rate=sample_rate)
         if not self.condition.is_heard:
             return samples_T
-        here = circumstances_of(self.condition, key=path if path is not None else str(index))
+        crowd = self._crowd(sample_rate)
+        me = crowd.place_of(index)
+        if me is None:
+            raise CorpusError(f"{self.text}: the row of index {index} is not among those that were listed last")
+        here = circumstances_of(self.condition, key=crowd.utterance_N[me].as_py())
         second_T = None
         if here.second_db is not None:
-            second_T = self._second(index, rng=generator(here.words, SECOND), sample_rate=sample_rate)
+            second_T = self._second(me, rng=generator(here.words, SECOND), sample_rate=sample_rate)
         return transmit(samples_T, here, sample_rate=sample_rate, second_T=second_T)
 
-    def _second(self, index: int, *, rng: np.random.Generator, sample_rate: int) -> Int16s:
-        """Return the second voice of a row; raises CorpusError if none of several can be read."""
-        fault = CorpusError(f"{self.text}: no second voice for the row of index {index}")
-        for path, other in self._crowd(sample_rate).others(index, rng):
+    def _second(self, me: int, *, rng: np.random.Generator, sample_rate: int) -> Int16s | None:
+        """Return the second voice of a row, None if nobody may be it; raises CorpusError if none can be read."""
+        fault: CorpusError | None = None
+        for path, other in self._crowd(sample_rate).others(me, rng):
             try:
                 return self.inner.waveform(path=path, index=other, sample_rate=sample_rate)
             except CorpusError as error:
-                fault = error  # a file that opening the corpus rejected and told of, or that a filter keeps out
-        raise fault
+                fault = error  # a file that opening the corpus rejected and told of
+        if fault is not None:
+            raise fault
+        return None
 
     def _with_contents(self, table: pa.Table, sample_rate: int) -> pa.Table:
         """Return the rows, the contents that are known already marked by the condition."""
@@ -128,20 +140,21 @@ class ConditionedSource:
 
     @cached_property
     def _crowds(self) -> "dict[int, _Crowd]":
-        """What was listed, by rate: kept, and sent to the workers with the source."""
+        """What was listed last, by rate: kept, and sent to the workers with the source."""
         return {}
 
 
 @dataclass(frozen=True)
 class _Crowd:
-    """The rows of a source ordered by (partition, speaker, index): whose voice may be heard over whose."""
+    """The rows of a source ordered by (partition, speaker, name): whose voice may be heard over whose."""
 
     index_N: Ints
     path_N: pa.Array
+    utterance_N: pa.Array
     part_N: Ints
     speaker_N: Ints
     place_N: Ints  # where the rows, in the order of their indices, stand here
-    num_speakers: int
+    most_speakers: int  # of one official partition
     fingerprint: str
 
     @classmethod
@@ -155,31 +168,44 @@ class _Crowd:
         # A corpus without partitions, or without a dev set, is split by the hash of its speakers' names.
         hashed_S = np.array([("train", "dev", "test").index(split_of(name)) for name in names], dtype=np.int64)
         official_N = pc.index_in(table["split"], pa.array(["dev", "test"])).fill_null(-1).to_numpy()
-        part_N = np.where(official_N < 0, hashed_S[code_N], 3 + official_N)
+        part_N = np.where(official_N < 0, hashed_S[code_N], NUM_HASHED + official_N)
         index_N = table["index"].to_numpy()
-        order_N = np.lexsort((index_N, speaker_N, part_N))
-        path = table["path"].combine_chunks().take(pa.array(order_N))
-        facts = [index_N[order_N].tobytes(), part_N[order_N].tobytes(), speaker_N[order_N].tobytes()]
-        facts += [repr(some).encode() for some in (sorted(names), path.drop_null().to_pylist())]
+        # By name: a manifest and its packed copy number their rows differently.
+        rank_N = np.argsort(pc.sort_indices(table["utterance"]).to_numpy())
+        order_N = np.lexsort((rank_N, speaker_N, part_N))
+        path, utterance = (table[name].combine_chunks().take(pa.array(order_N)) for name in ("path", "utterance"))
+        facts = [part_N[order_N].tobytes(), speaker_N[order_N].tobytes()]
+        facts += [repr(some).encode() for some in (sorted(names), utterance.to_pylist())]
         return cls(
             index_N=index_N[order_N],
             path_N=path,
+            utterance_N=utterance,
             part_N=part_N[order_N],
             speaker_N=speaker_N[order_N],
             place_N=np.argsort(index_N[order_N]),
-            num_speakers=len(names),
+            most_speakers=max((len(np.unique(code_N[official_N == part])) for part in (-1, 0, 1)), default=0),
             fingerprint=hashlib.sha256(b"\n".join(facts)).hexdigest(),
         )
 
-    def others(self, index: int, rng: np.random.Generator) -> Iterator[tuple[str | None, int]]:
-        """Yield (path, index) of drawn rows of other speakers, of the row's partition if it has any."""
-        me = int(self.place_N[np.searchsorted(self.index_N, index, sorter=self.place_N)])
+    def place_of(self, index: int) -> int | None:
+        """Return where the row of an index stands here, None if it was not listed."""
+        place = int(np.searchsorted(self.index_N, index, sorter=self.place_N))
+        if place == len(self.place_N) or self.index_N[self.place_N[place]] != index:
+            return None
+        return int(self.place_N[place])
+
+    def others(self, me: int, rng: np.random.Generator) -> Iterator[tuple[str | None, int]]:
+        """Yield (path, index) of drawn rows of other speakers than the row's at place `me`.
+
+        They are of its partition, or, where its hashed one has no other speaker, of all rows that are split by the
+        hash; none if there is nobody.
+        """
         first, last = np.searchsorted(self.part_N, self.part_N[me] + np.arange(2)).tolist()
         own = first + np.searchsorted(self.speaker_N[first:last], self.speaker_N[me] + np.arange(2))
-        if last - first == own[1] - own[0]:
-            first, last = 0, len(self.index_N)
+        if last - first == own[1] - own[0] and self.part_N[me] < NUM_HASHED:
+            first, last = 0, int(np.searchsorted(self.part_N, NUM_HASHED))
         num_others = (last - first) - int(own[1] - own[0])
-        for draw in rng.random(TRIES).tolist():
+        for draw in rng.random(TRIES if num_others else 0).tolist():
             place = first + int(draw * num_others)
             if place >= own[0]:
                 place += int(own[1] - own[0])  # his own rows stand together and are stepped over

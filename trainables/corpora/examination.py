@@ -24,12 +24,15 @@ def examine(
 ) -> tuple[pa.Table, npt.NDArray[np.bool_], list[Rejected], list[str]]:
     """Look at the rows whose length is not known; return what is known of all, and what was found.
 
+    Rows of known length are not looked at: those shorter than `min_s` are rejected by it.
+
     That is: the table of LISTED_SCHEMA with lengths and contents filled in, which of its rows are sound (N,), the
     others, and notes that count remarks.
     """
-    is_sound_N = table["num_samples"].is_valid().to_numpy()
-    unheard_U = np.flatnonzero(~is_sound_N)
-    rejected: list[Rejected] = []
+    unheard_U = np.flatnonzero(~table["num_samples"].is_valid().to_numpy())
+    is_short_N = table["num_samples"].fill_null(0).to_numpy() < min_s * sample_rate
+    is_short_N[unheard_U] = False
+    rejected = _too_short(table.filter(pa.array(is_short_N)), sources, sample_rate=sample_rate, min_s=min_s)
     remarks: Counter[tuple[str, str]] = Counter()
 
     def look(row: Row) -> Heard | str:
@@ -55,11 +58,24 @@ def examine(
                     progress(done, len(unheard_U))
     if len(unheard_U):
         table = _filled(table, unheard_U, {"num_samples": lengths, "content": contents})
-        is_sound_N = table["num_samples"].is_valid().to_numpy()
+    is_sound_N = table["num_samples"].is_valid().to_numpy() & ~is_short_N
     notes = [f"{text}: {_files(count)}: {remark}" for (text, remark), count in sorted(remarks.items())]
     if copies := _num_copies(table, is_sound_N):
         notes.append(f"the same content as another file: {_files(copies)}")
     return table, is_sound_N, rejected, notes
+
+
+def _too_short(table: pa.Table, sources: Sequence[Source], *, sample_rate: int, min_s: float) -> list[Rejected]:
+    return [
+        Rejected(
+            source=sources[row.source].text,
+            row=row.index + 1,
+            path=row.path or "",
+            reason=f"too short: {row.num_samples} samples ({(row.num_samples or 0) / sample_rate:.4g} s), "
+            f"at least {min_s:g} s are needed",
+        )
+        for row in rows_of(table)
+    ]
 
 
 def _filled(table: pa.Table, rows_U: npt.NDArray[np.int64], values: Mapping[str, Iterable[object]]) -> pa.Table:

@@ -4,10 +4,11 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from trainables.corpora.corpus import CorpusError
 from trainables.corpora.found import Found
-from trainables.corpora.pieces import Hear, Recipe, Refused, listen
+from trainables.corpora.pieces import Hear, Recipe, Refused, beyond_limits, listen
 
 SAMPLE = 16  # utterances decoded to know what a byte of a file becomes
 SHARD_BYTES = 64 << 20
@@ -27,13 +28,13 @@ class FileState:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is to come; `work_s` is the time of one process."""
+    """What is to come; `work_s` is the time of one process; `num_bytes` is of what the limits of length keep."""
 
     hours: float
     num_bytes: int
     work_s: float
     num_heard: int
-    bytes_of: tuple[float, ...]  # expected of each utterance
+    bytes_of: tuple[float, ...]  # expected of each utterance, decoded, whether it is kept or not
 
     def line(self, workers: int) -> str:
         """Return the forecast as a sentence."""
@@ -45,7 +46,10 @@ class Forecast:
 
 
 def file_states(found: Sequence[Found]) -> list[FileState]:
-    """Return how the files stand; an utterance that is no file counts as one byte."""
+    """Return how the files stand; an utterance that is no file counts as one byte.
+
+    Raises CorpusError for a file that the system does not show: it may well be there.
+    """
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(_state, (one.path for one in found)))
 
@@ -55,8 +59,10 @@ def _state(path: str) -> FileState:
         return FileState(1, 0)
     try:
         stat = os.stat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return FileState(-1, 0)
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read: {error.strerror}; mend that, then import again") from None
     return FileState(stat.st_size, stat.st_mtime_ns)
 
 
@@ -64,28 +70,33 @@ def forecast(found: Sequence[Found], states: Sequence[FileState], *, recipe: Rec
     """Decode a few utterances, evenly spaced, and expect of every byte of a file what theirs became."""
     count = min(SAMPLE, len(found))
     chosen = [n * len(found) // count for n in range(count)]
+    # Pieces are cut by what is decoded: when none of these few is kept, others may be.
+    without_limits = replace(recipe, shortest_s=None, longest_s=None)
     if chosen:
-        listen(found[chosen[0]], recipe, hear)  # the first one also loads what decoding needs
+        listen(found[chosen[0]], without_limits, hear)  # the first one also loads what decoding needs
     read: dict[str, int] = {}
     made: dict[str, int] = {}
+    num_kept = 0
     start = time.perf_counter()
     for n in chosen:
-        heard = listen(found[n], recipe, hear)
+        heard = listen(found[n], without_limits, hear)
+        num_samples = 0 if isinstance(heard, Refused) else len(heard[0])
+        num_kept += 0 if beyond_limits(num_samples, recipe) else num_samples
         ending = _ending(found[n])
         read[ending] = read.get(ending, 0) + max(1, states[n].num_bytes)
-        made[ending] = made.get(ending, 0) + (0 if isinstance(heard, Refused) else 2 * len(heard[0]))
+        made[ending] = made.get(ending, 0) + 2 * num_samples
     seconds = time.perf_counter() - start
-    overall = sum(made.values()) / max(1, sum(read.values()))
-    rates = {ending: made[ending] / read[ending] for ending in read}
+    overall = sum(made.values()) / max(1, sum(read.values())) or 1.0  # all bad: files take at least their own size
+    rates = {ending: made[ending] / read[ending] or overall for ending in read}
     bytes_of = tuple(
         max(0, state.num_bytes) * rates.get(_ending(one), overall) for one, state in zip(found, states, strict=True)
     )
-    num_bytes = round(sum(bytes_of))
+    num_bytes = round(sum(bytes_of) * 2 * num_kept / max(1, sum(made.values())))
     sampled = sum(bytes_of[n] for n in chosen)
     return Forecast(
         hours=num_bytes / 2 / recipe.sample_rate / 3600,
         num_bytes=num_bytes,
-        work_s=seconds * (num_bytes / sampled if sampled else 1.0),
+        work_s=seconds * (sum(bytes_of) / sampled if sampled else 1.0),
         num_heard=count,
         bytes_of=bytes_of,
     )

@@ -24,6 +24,7 @@ from trainables.corpora.shards import (
     UTTERANCES_SCHEMA,
     File,
     PackedFacts,
+    damages,
     map_samples,
     map_table,
     read_facts,
@@ -162,8 +163,8 @@ def _open(place: str, text: str) -> _Opened:
     try:
         data = RemoteFolder(place).read(FACTS) if is_uri(place) else (Path(place) / FACTS).read_bytes()
         facts = read_facts(data, place=shown)
-        if not is_uri(place):
-            _check_sizes(Path(place), facts, shown)
+        if not is_uri(place) and (problems := damages(Path(place), facts)):
+            raise CorpusError(*(f"{shown}: {problem}; import it again" for problem in problems))
         table = map_table(_local(place, UTTERANCES, facts.files[UTTERANCES]))
     except KeyError as error:
         raise CorpusError(f"{shown}: {FACTS} does not name {error}; import it again") from None
@@ -182,25 +183,18 @@ def _open(place: str, text: str) -> _Opened:
 
 @functools.lru_cache(maxsize=MOST_MAPS)
 def _samples(place: str, name: str, file: File) -> Int16s:
-    """Return a shard's samples, mapped; kept by the checksum too: another import into the same place is another."""
-    return map_samples(_local(place, name, file))
+    """Return a shard's samples, mapped; kept by the checksum too: another import into the same place is another.
+
+    Raises CorpusError if the folder holds another corpus by now.
+    """
+    samples_T = map_samples(_local(place, name, file))
+    # Only after the mapping, so that no shard slips in between. Copies from a URI are checked by their checksums.
+    if not is_uri(place):
+        facts = read_facts((Path(place) / FACTS).read_bytes(), place=place)
+        if facts.files.get(name) != file:
+            raise CorpusError(f"{place}: {name}: changed since the corpus was opened; start again")
+    return samples_T
 
 
 def _local(place: str, name: str, file: File) -> Path:
     return RemoteFolder(place).fetch(name, file) if is_uri(place) else Path(place) / name
-
-
-def _check_sizes(folder: Path, facts: PackedFacts, shown: str) -> None:
-    problems = []
-    for name, file in facts.files.items():
-        try:
-            size = os.stat(folder / name).st_size
-        except FileNotFoundError:
-            problems.append(f"{shown}: {name}: no such file, but its {FACTS} names it; import it again")
-            continue
-        if size != file.num_bytes:
-            problems.append(
-                f"{shown}: {name}: {size} bytes, but its {FACTS} says {file.num_bytes}: damaged; import it again"
-            )
-    if problems:
-        raise CorpusError(*problems)

@@ -16,25 +16,35 @@ from typing import Any
 import pyarrow as pa
 
 from trainables.corpora.ages import UNDER_20
+from trainables.corpora.audio import needs_ffmpeg
 from trainables.corpora.corpus import CorpusError
 from trainables.corpora.crew import Crew
 from trainables.corpora.finishing import finish
 from trainables.corpora.forecast import FileState, cut, file_states, forecast, size_of
 from trainables.corpora.found import Faulty, Finding, Found, Note
-from trainables.corpora.pieces import PIECES, Hear, Packed, Recipe, hear_found, is_done, numbered, relative
+from trainables.corpora.pieces import PIECES, Hear, Packed, Recipe, files_of, hear_found, is_done, numbered, relative
 from trainables.corpora.reimport import (
     ELSEWHERE,
-    PLAN,
     Plan,
     make_plan,
     other_contents,
     other_options,
     read_plan,
 )
-from trainables.corpora.shards import FACTS, UTTERANCES, PackedFacts, hold, map_table, read_facts, write_whole
+from trainables.corpora.shards import (
+    FACTS,
+    LOCK,
+    PLAN,
+    UTTERANCES,
+    PackedFacts,
+    damages,
+    hold,
+    map_table,
+    read_facts,
+    write_whole,
+)
 from trainables.corpora.trial_lists import find_trial_list
 
-LOCK = ".lock"
 AT_ONCE = 64  # utterances compared together
 SPARE_BYTES = 64 << 20  # a disk is not filled to the last byte
 
@@ -113,8 +123,8 @@ def pack(
         "longest_s": longest_s,
         **{f"option {name}": value for name, value in sorted((options or {}).items())},
     }
-    _check_place(place)
     try:
+        _check_place(place)
         place.mkdir(parents=True, exist_ok=True)
         with hold(place / LOCK, is_waiting=False) as is_held:
             if not is_held:
@@ -184,6 +194,7 @@ def _pack(job: _Import, asked: Mapping[str, Any]) -> PackedFacts:
         facts = _unchanged(job, plan)
         _tidy(job.out)
         return facts
+    _check_tools(job.found)
     plan, pieces_done = _continued(job, plan, states)
     pieces = numbered(job.found, plan.borders, out=job.out, folder=job.folder)
     done = {piece.number: packed for piece in pieces if pieces_done and (packed := is_done(piece))}
@@ -213,6 +224,18 @@ def _pack(job: _Import, asked: Mapping[str, Any]) -> PackedFacts:
     for note in facts.notes:
         job.tell(note)
     return facts
+
+
+def _check_tools(found: Sequence[Found]) -> None:
+    """Refuse files that are read through ffmpeg where there is none, before the work."""
+    if shutil.which("ffmpeg"):
+        return
+    needing = [one.path for one in found if os.path.isabs(one.path) and needs_ffmpeg(one.path)]
+    if needing:
+        raise CorpusError(
+            f"{needing[0]}: needs ffmpeg, as {files_of(len(needing))} of {len(found)} do, and it is not installed; "
+            "install it, or convert them to WAV"
+        )
 
 
 def _continued(job: _Import, plan: Plan, states: Sequence[FileState]) -> tuple[Plan, bool]:
@@ -250,6 +273,8 @@ def _unchanged(job: _Import, plan: Plan) -> PackedFacts:
     facts = read_facts(path.read_bytes(), place=str(job.out))
     if problems := other_options(facts.options, plan.options, out=job.out):
         raise CorpusError(*problems)
+    if problems := damages(job.out, facts):
+        raise CorpusError(*(f"{job.out}: {problem}; delete the folder and import again" for problem in problems))
     if facts.listing != plan.listing:
         raise other_contents(job.found, folder=job.folder, out=job.out)
     if facts.times == plan.times:

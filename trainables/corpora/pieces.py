@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from trainables.corpora.audio import AudioFacts, AudioFaultError, hear_file
-from trainables.corpora.corpus import Int16s
+from trainables.corpora.corpus import CorpusError, Int16s
 from trainables.corpora.found import Found
 from trainables.corpora.shards import UTTERANCES_SCHEMA, file_facts, map_table, shard_name, write_shard, write_table
 
@@ -96,7 +96,7 @@ def _remarks(facts: AudioFacts, sample_rate: int) -> Remarks:
 
 
 def pack_piece(piece: Piece, recipe: Recipe, hear: Hear) -> Packed:
-    """Decode a piece's utterances, write its shard, then its table."""
+    """Decode a piece's utterances, write its shard, then its table; raises CorpusError, see listen."""
     rows: list[dict[str, Any]] = []
     kept: list[Int16s] = []
     offset = 0
@@ -141,17 +141,27 @@ class Refused:
 
 
 def listen(found: Found, recipe: Recipe, hear: Hear) -> tuple[Int16s, Remarks] | Refused:
-    """Return an utterance's samples and remarks, or why it is not kept."""
+    """Return an utterance's samples and remarks, or why it is not kept.
+
+    Raises CorpusError where the fault is not the file's: it would be left out though it may be sound.
+    """
     try:
         samples_T, remarks = hear(found, recipe.sample_rate)
     except AudioFaultError as fault:
+        if not fault.is_of_the_file:
+            raise CorpusError(f"{found.path}: {fault}; mend that, then the same command goes on") from None
         return Refused(str(fault), is_bad=True)
-    seconds = len(samples_T) / recipe.sample_rate
+    return beyond_limits(len(samples_T), recipe) or (samples_T, remarks)
+
+
+def beyond_limits(num_samples: int, recipe: Recipe) -> Refused | None:
+    """Return why an utterance of this length is not kept, None if it is."""
+    seconds = num_samples / recipe.sample_rate
     if recipe.shortest_s is not None and seconds < recipe.shortest_s:
         return Refused(f"shorter than {recipe.shortest_s:g} s: {seconds:.4g} s", is_bad=False)
     if recipe.longest_s is not None and seconds > recipe.longest_s:
         return Refused(f"longer than {recipe.longest_s:g} s: {seconds:.4g} s", is_bad=False)
-    return samples_T, remarks
+    return None
 
 
 def content_of(samples_T: Int16s) -> str:

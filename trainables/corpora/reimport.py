@@ -11,9 +11,8 @@ from trainables.corpora.corpus import CorpusError
 from trainables.corpora.forecast import FileState
 from trainables.corpora.found import Faulty, Found
 from trainables.corpora.pieces import labels_of, relative
-from trainables.corpora.shards import FORMAT, REJECTED, UTTERANCES, map_table, write_whole
+from trainables.corpora.shards import FORMAT, PLAN, REJECTED, UTTERANCES, map_table, write_whole
 
-PLAN = "import.json"
 LABELS = ("speaker", "recording", "gender", "age", "agesup", "agesub", "source", "split")
 ELSEWHERE = "import into another folder, or delete this one first"
 

@@ -26,6 +26,7 @@ from trainables.corpora.corpus import CorpusError, Int16s
 
 FORMAT = 1
 FACTS, UTTERANCES, REJECTED = "corpus.json", "utterances.arrow", "rejected.arrow"
+PLAN, LOCK = "import.json", ".lock"  # of an unfinished import; the lock stays
 
 UTTERANCES_SCHEMA: Any = pa.schema(
     [
@@ -108,6 +109,20 @@ def read_facts(data: bytes, *, place: str) -> PackedFacts:
         if isinstance(error, CorpusError):
             raise
         raise CorpusError(f"{place}: {FACTS} is not what an import writes ({error}); import it again") from None
+
+
+def damages(folder: Path, facts: PackedFacts) -> list[str]:
+    """Return what is gone or of another size than corpus.json says; contents are not read."""
+    problems = []
+    for name, file in facts.files.items():
+        try:
+            size = os.stat(folder / name).st_size
+        except FileNotFoundError:
+            problems.append(f"{name}: no such file, but its {FACTS} names it")
+            continue
+        if size != file.num_bytes:
+            problems.append(f"{name}: {size} bytes, but its {FACTS} says {file.num_bytes}: damaged")
+    return problems
 
 
 def shard_name(number: int) -> str:

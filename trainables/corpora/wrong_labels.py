@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from trainables.corpora.ages import HIGHEST, LOWEST, SUPERCLASSES
 from trainables.corpora.conditions import LABELS, Condition, generator, words_of
+from trainables.corpora.splits import split_of
 
 OTHER_GENDER = {"F": "M", "M": "F"}
 DECADES = tuple(SUPERCLASSES)
@@ -29,14 +30,19 @@ def with_wrong_labels(table: pa.Table, condition: Condition) -> tuple[pa.Table, 
 
     Each speaker's gender is wrong with the condition's rate, and, independently, his age: then every row of his lies so
     many decades away that each of the other four classes is as likely. Labels that are not known stay so. Rows of the
-    official partitions dev and test keep theirs: what is measured on them is measured against the truth.
+    official partitions dev and test keep theirs: what is measured on them is measured against the truth. So do those
+    that a study splits off train by the hash of their speakers: dev and test where no row has an official partition,
+    dev where no row is of the official one. They keep them too where a dev or test set of its own is given, and it is
+    the others alone that the rate is of.
     """
     if not condition.wrong or not len(table):
         return table, []
     speakers = table["speaker"].combine_chunks().dictionary_encode()
     names, speaker_N = speakers.dictionary.to_pylist(), speakers.indices.to_numpy()
     draws_S3 = np.array([generator(words_of(condition.seed, f"speaker {name}"), LABELS).random(3) for name in names])
-    is_open_N = ~pc.is_in(table["split"], pa.array(HELD_OUT)).to_numpy()
+    hashed = _hashed(table)
+    is_hashed_S = np.array([split_of(name) in hashed for name in names], dtype=np.bool_)
+    is_open_N = ~pc.is_in(table["split"], pa.array(HELD_OUT)).to_numpy() & ~is_hashed_S[speaker_N]
     is_wrong_S2 = draws_S3[:, :2] < condition.wrong
     gender_N, age_N = (is_open_N & is_wrong_S2[speaker_N, k] for k in range(2))
     table = _with_other_gender(table, gender_N)
@@ -48,6 +54,14 @@ def with_wrong_labels(table: pa.Table, condition: Condition) -> tuple[pa.Table, 
         for what, wrong_N, known_N in (("gender", gender_N, knows_gender_N), ("age", age_N, knows_age_N))
     ]
     return table, [f"labels made wrong on purpose: {' and '.join(counts)} speakers"]
+
+
+def _hashed(table: pa.Table) -> tuple[str, ...]:
+    """Return the partitions that are split off train by the hash of its speakers."""
+    official = pc.unique(table["split"].drop_null()).to_pylist()
+    if not official:
+        return HELD_OUT
+    return () if "dev" in official else ("dev",)
 
 
 def _with_other_gender(table: pa.Table, is_wrong_N: Bools) -> pa.Table:

@@ -53,6 +53,33 @@ def test_a_decade_is_a_label(written, expected):
     assert reading.sort == ""
 
 
+@pytest.mark.parametrize(
+    ("written", "by_decade", "age", "sort"),
+    [
+        *(("0", True, UNKNOWN_AGE, NOT_UNDERSTOOD), (0, True, UNKNOWN_AGE, NOT_UNDERSTOOD)),
+        *(("10", True, UNKNOWN_AGE, UNDER_20), ("30", True, THIRTIES, "")),
+        *(
+            ("３０대", False, THIRTIES, ""),
+            ("３０～３９", False, THIRTIES, ""),
+            ("２７세", False, read_age(27).age, ""),
+        ),
+        *(("20대~30대", False, UNKNOWN_AGE, AMBIGUOUS), ("20~30대", False, UNKNOWN_AGE, AMBIGUOUS)),
+        *(("60대~70대", False, SIXTIES, ""), ("30대~30대", False, THIRTIES, "")),
+        *(
+            ("65대", False, UNKNOWN_AGE, NOT_UNDERSTOOD),
+            ("65대 이상", False, SIXTIES, ""),
+            ("over 60", False, SIXTIES, ""),
+        ),
+    ],
+)
+def test_zero_full_width_digits_spans_of_decades_and_open_spans(written, by_decade, age, sort):
+    """Zero is no decade, two decades are a span, and a span is open where it says so."""
+    reading = read_age(written, by_decade=by_decade)
+
+    assert age == reading.age
+    assert sort == reading.sort
+
+
 @pytest.mark.parametrize("written", ["70대", "seventies", "eighties", "nineties", "90s", "70+", "70-79", "75세 이상"])
 def test_70_and_over_join_60(written):
     """They are counted."""

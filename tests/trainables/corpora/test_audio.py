@@ -1,8 +1,18 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
 
-from trainables.corpora.audio import AudioFaultError, decode_file, examine_file, num_samples_at, resample, to_int16
+from trainables.corpora.audio import (
+    AudioFaultError,
+    decode_file,
+    examine_file,
+    hear_file,
+    num_samples_at,
+    resample,
+    to_int16,
+)
 
 
 def peak_hertz(samples_T, rate):
@@ -65,3 +75,25 @@ def test_unscaled_floats_are_refused(tmp_path):
     soundfile.write(tmp_path / "loud.wav", 20000 * np.ones(8000), 16000, subtype="FLOAT")
     with pytest.raises(AudioFaultError, match=r"samples up to 20000, but audio is scaled to -1 \.\. 1"):
         examine_file(str(tmp_path / "loud.wav"))
+
+
+def test_what_the_system_does_not_give_is_no_fault_of_the_file(tmp_path, monkeypatch):
+    """A file without permission may be sound; one that is gone, or is no audio, is not."""
+    soundfile.write(tmp_path / "closed.wav", np.zeros(800), 16000)
+    (tmp_path / "words.wav").write_text("words")
+    (tmp_path / "closed.wav").chmod(0)
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    own = os.geteuid()
+    is_of_the_file = {}
+    try:
+        if own == 0:
+            os.seteuid(65534)  # root may read everything
+        for name in ("closed.wav", "words.wav", "gone.wav"):
+            with pytest.raises(AudioFaultError) as raised:
+                hear_file(name, sample_rate=16000)
+            is_of_the_file[name] = raised.value.is_of_the_file
+    finally:
+        os.seteuid(own)
+
+    assert is_of_the_file == {"closed.wav": False, "words.wav": True, "gone.wav": True}

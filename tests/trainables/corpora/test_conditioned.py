@@ -23,6 +23,11 @@ def conditioned(text, condition):
     return ConditionedSource(text=f"{text} under {condition.name}", inner=parse_source(text), condition=condition)
 
 
+def second_voices(source, index):
+    crowd = source._crowd(16000)
+    return [other for _, other in crowd.others(crowd.place_of(index), np.random.default_rng(index))]
+
+
 def opened(source, wheres=(), sample_rate=16000):
     listing = source.listing(number=0, sample_rate=sample_rate, wheres=wheres)
     table, is_sound_N, _, _ = examine(
@@ -39,17 +44,17 @@ def waveforms(corpus):
 
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_an_utterance_is_the_same_in_any_subset_and_in_any_process(rate):
-    """Filters, order and what was read before change no sample: also with a second voice over every utterance."""
-    source = conditioned(f"{VOICES}4", replace(TELEPHONE, second=1))
+    """Filters, order and what was read before change no sample; a second voice over each is the same elsewhere too."""
+    source, crowded = (conditioned(f"{VOICES}4", replace(TELEPHONE, second=second)) for second in (0, 1))
     whole = waveforms(opened(source, sample_rate=rate))
     women = waveforms(opened(source, wheres=[{"gender": "F"}], sample_rate=rate))
-    elsewhere = pickle.loads(pickle.dumps(source))
 
     assert 0 < len(women) < len(whole)
     for name, samples in women.items():
         np.testing.assert_array_equal(whole[name], samples)
-    alone = opened(elsewhere, sample_rate=rate).select([5])
-    np.testing.assert_array_equal(whole[alone.table["utterance"][0].as_py()], waveforms(alone).popitem()[1])
+    corpus = opened(crowded, wheres=[{"gender": "F"}], sample_rate=rate)
+    alone = pickle.loads(pickle.dumps(corpus)).select([2])
+    np.testing.assert_array_equal(waveforms(corpus)[alone.table["utterance"][0].as_py()], waveforms(alone).popitem()[1])
 
 
 def test_the_condition_is_heard_and_in_the_fingerprint():
@@ -94,12 +99,79 @@ def test_a_second_voice_is_another_speaker_of_the_same_partition():
     }
     chosen = set()
     for row in table:
-        others = [index for _, index in source._crowd(16000).others(row["index"], np.random.default_rng(row["index"]))]
+        others = second_voices(source, row["index"])
         chosen.update(others)
 
         assert all(speaker_of[index] != row["speaker"] for index in others)
         assert {part_of[row["index"]]} == {part_of[index] for index in others}
     assert len(chosen) > 0.9 * len(table)
+
+
+def test_no_voice_of_an_official_test_is_heard_elsewhere(write_manifest, records):
+    """A hashed part with one speaker draws from the other parts of train; an official one of one speaker has none."""
+    names = [f"s{i}" for i in range(200)]
+    one_dev = next(name for name in names if split_of(name) == "dev")
+    trained = [name for name in names if split_of(name) == "train"][:2]
+    speakers = {one_dev: "train", trained[0]: "train", trained[1]: "train", "t0": "test", "t1": "test", "d0": "dev"}
+    rows = [
+        {**row, "speaker": name, "split": speakers[name]} for row, name in zip(records(6, 1), speakers, strict=True)
+    ]
+    source = conditioned(str(write_manifest(rows)), replace(CLEAN, second=1))
+    table = source.listing(number=0, sample_rate=16000).table.to_pylist()
+    heard = {row["speaker"]: {table[i]["speaker"] for i in second_voices(source, row["index"])} for row in table}
+
+    assert set(trained) == heard[one_dev]
+    assert ({"t1"}, {"t0"}, set()) == (heard["t0"], heard["t1"], heard["d0"])
+    corpus = opened(source)
+    place = corpus.table["speaker"].to_pylist().index("d0")
+    plain = opened(source.inner)
+    np.testing.assert_array_equal(AudioCache(plain).waveform(place), AudioCache(corpus).waveform(place))
+
+
+def test_second_voices_are_of_the_rows_that_a_role_lists(write_manifest, records):
+    """Roles that share a source by filters share no voice, in any process; what may be heard is in the fingerprint."""
+    path = str(write_manifest([{**row, "site": "ab"[i // 10]} for i, row in enumerate(records(10, 2))]))
+    sources = {site: conditioned(path, replace(CLEAN, second=1)) for site in "ab"}
+    prints = {opened(source, wheres=[{"site": site}]).fingerprint for site, source in sources.items()}
+    for site, source in sources.items():
+        elsewhere = pickle.loads(pickle.dumps(source))
+        rows = range(10) if site == "a" else range(10, 20)
+        voices = {i for row in rows for i in second_voices(elsewhere, row)}
+
+        assert voices
+        assert voices <= set(rows)
+    marks = []
+    for sites in ("a", "ab"):
+        opened(sources["a"], wheres=[{"site": list(sites)}])
+        marks.append(sources["a"]._digest("a content", 16000))
+    assert 2 == len(prints) == len(set(marks))
+    row = sources["a"].inner.listing(number=0, sample_rate=16000).table.to_pylist()[0]
+    with pytest.raises(CorpusError, match="not among those that were listed last"):
+        elsewhere.waveform(path=row["path"], index=0, sample_rate=16000)
+
+
+def test_a_manifest_and_its_packed_copy_are_heard_alike(write_manifest, records, tmp_path):
+    """By their names, whatever number a row has: also when another file came before it."""
+    rows = [{**row, "speaker": f"s{i // 2}"} for i, row in enumerate(records(4, 2))]
+    path = write_manifest(rows, folder="speech")
+    found = [
+        Found(utterance=row["path"], path=str(path.parent / row["path"]), speaker=row["speaker"], source="x")
+        for row in rows
+    ]
+    pack(found, str(tmp_path / "packed"), kind="manifest", sample_rate=16000, folder=path.parent)
+    pack(found[3:], str(tmp_path / "some"), kind="manifest", sample_rate=16000, folder=path.parent)
+    written = waveforms(opened(conditioned(str(path), replace(TELEPHONE, second=1))))
+    packed = waveforms(opened(conditioned(str(tmp_path / "packed"), replace(TELEPHONE, second=1))))
+    whole, some = (
+        waveforms(opened(conditioned(str(tmp_path / name), replace(TELEPHONE, second=0))))
+        for name in ("packed", "some")
+    )
+
+    assert written.keys() == packed.keys() > some.keys()
+    for name, samples in written.items():
+        np.testing.assert_array_equal(samples, packed[name])
+    for name, samples in some.items():
+        np.testing.assert_array_equal(whole[name], samples)
 
 
 def test_a_manifest_is_keyed_by_its_paths(write_manifest, records):

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -189,6 +190,19 @@ class TestDamage:
         open_packed(str(corpus))
         with pytest.raises(CorpusError, match="another corpus than when it was opened"):
             source.waveform(path=None, index=0, sample_rate=16000)
+
+
+def test_replaced_while_it_is_in_use(tmp_path: Path, corpus: Path) -> None:
+    """Another corpus's samples are never given, not even those of a shard of the same size."""
+    source = open_packed(str(corpus))
+    path = tmp_path / "in" / "s0" / "0.wav"
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, samples[::-1], rate)
+    found = [Found("s0/0.wav", str(path), "s0", source="studio")]
+    shutil.rmtree(corpus)
+    pack(found, corpus, kind="made", folder=tmp_path / "in")
+    with pytest.raises(CorpusError, match=f"{shard_name(0)}: changed since the corpus was opened"):
+        source.waveform(path=None, index=0, sample_rate=16000)
 
 
 # The peak of the process alone: getrusage's is inherited from the parent.

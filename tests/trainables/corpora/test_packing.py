@@ -23,13 +23,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.corpora.ages import UNDER_20
-from trainables.corpora.audio import decode_file
+from trainables.corpora.audio import AudioFaultError, decode_file
 from trainables.corpora.corpus import CorpusError
-from trainables.corpora.forecast import cut
+from trainables.corpora.forecast import cut, file_states, forecast
 from trainables.corpora.found import Age, Faulty, Finding, Found, Note
-from trainables.corpora.packing import LOCK, pack
+from trainables.corpora.packing import pack
+from trainables.corpora.pieces import Recipe, hear_found
 from trainables.corpora.repacking import HearSource, found_in
 from trainables.corpora.shards import (
+    LOCK,
     REJECTED_SCHEMA,
     TRIALS_SCHEMA,
     UTTERANCES_SCHEMA,
@@ -225,7 +227,6 @@ FAULTS = {
     ),
     "gone": (".wav", lambda path: path.unlink(), "no such file"),
     "folder": (".wav", lambda path: (path.unlink(), path.mkdir()), "is a folder"),
-    "AAC without ffmpeg": (".wav", lambda path: path.rename(path.with_suffix(".m4a")), "needs ffmpeg"),
 }
 
 
@@ -238,9 +239,6 @@ class TestFaults:
         monkeypatch.setenv("PATH", "")
         found = written(tmp_path / "in", 11, ending=ending)
         spoil(Path(found[5].path))
-        if fault == "AAC without ffmpeg":
-            path = found[5].path.replace(ending, ".m4a")
-            found[5] = Found(found[5].utterance, path, found[5].speaker)
         facts = packed(found, tmp_path / "out", tmp_path / "in")
 
         [(path, told)] = rejected_of(tmp_path / "out").items()
@@ -248,6 +246,40 @@ class TestFaults:
         assert re.match(reason, told)
         assert (facts.num_utterances, facts.num_rejected) == (10, 1)
         assert any(note.startswith("left out, 1 file: ") for note in facts.notes)
+
+    def test_aac_without_ffmpeg_is_told_before_the_work(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing is recorded as bad that would be sound with ffmpeg."""
+        monkeypatch.setenv("PATH", "")
+        found = written(tmp_path / "in", 11)
+        aac = Path(found[5].path).rename(tmp_path / "in" / "a.m4a")
+        found[5] = Found(found[5].utterance, str(aac), found[5].speaker)
+        with pytest.raises(CorpusError, match=r"a\.m4a: needs ffmpeg, as 1 file of 11 do, and it is not installed"):
+            packed(found, tmp_path / "out", tmp_path / "in")
+        assert not (tmp_path / "out" / "import.json").exists()
+
+    def test_a_cause_outside_the_files_is_no_rejection(self, tmp_path: Path) -> None:
+        """The same command goes on once it is mended, and nothing is left out."""
+        found = written(tmp_path / "in", 30)
+        is_mended = False
+
+        def hear(one: Found, sample_rate: int) -> tuple[Any, tuple[str, ...]]:
+            if one is found[29] and not is_mended:  # none of those that the forecast hears
+                raise AudioFaultError("cannot be read: Input/output error", is_of_the_file=False)
+            return hear_found(one, sample_rate)
+
+        with pytest.raises(CorpusError, match=r"029.wav: cannot be read: Input/output error; mend that, .* goes on"):
+            packed(found, tmp_path / "out", tmp_path / "in", hear=hear)
+        assert list((tmp_path / "out").rglob("pieces/*.arrow")) == []
+        is_mended = True
+        facts = packed(found, tmp_path / "out", tmp_path / "in", hear=hear)
+
+        assert (facts.num_utterances, facts.num_rejected) == (30, 0)
+
+    def test_a_file_that_the_system_does_not_show(self, tmp_path: Path) -> None:
+        """It is not taken for one that is gone."""
+        found = [*written(tmp_path / "in", 11), Found("long", str(tmp_path / "in" / ("x" * 300)), "s")]
+        with pytest.raises(CorpusError, match="cannot be read: File name too long; mend that, then import again"):
+            packed(found, tmp_path / "out", tmp_path / "in")
 
     def test_clipping_is_told(self, tmp_path: Path) -> None:
         [one] = written(tmp_path / "in", 1)
@@ -388,6 +420,23 @@ class TestAgain:
         with pytest.raises(CorpusError, match="1 utterances sound different now, the first 's0/001'"):
             packed(found, tmp_path / "out", tmp_path / "in")
 
+    @pytest.mark.parametrize("is_gone", [True, False])
+    def test_a_damaged_corpus_is_told(self, is_gone: bool, tmp_path: Path) -> None:
+        found = written(tmp_path / "in", 2)
+        packed(found, tmp_path / "out", tmp_path / "in")
+        shard = tmp_path / "out" / shard_name(0)
+        if is_gone:
+            shard.unlink()
+        else:
+            shard.write_bytes(shard.read_bytes()[:-8])
+        words = "no such file" if is_gone else "damaged"
+        with pytest.raises(CorpusError, match=f"{shard_name(0)}: .*{words}.*; delete the folder and import again"):
+            packed(found, tmp_path / "out", tmp_path / "in")
+
+    def test_a_place_that_cannot_be_looked_at(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match=r"cannot be written: .*File name too long"):
+            packed(written(tmp_path / "in", 1), tmp_path / ("x" * 300), tmp_path / "in")
+
     def test_a_folder_of_other_things_is_refused(self, tmp_path: Path) -> None:
         found = written(tmp_path / "in", 1)
         with pytest.raises(CorpusError, match="is neither empty nor a packed corpus"):
@@ -499,6 +548,19 @@ def test_progress_and_forecast(tmp_path: Path) -> None:
     assert steps[-1] == (8, 8, pytest.approx(80.028))
     assert [done for done, _, _ in steps] == sorted({done for done, _, _ in steps})
     assert len(steps) > 1
+
+
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_pieces_are_cut_by_what_is_decoded(is_sound: bool, tmp_path: Path) -> None:
+    """Where none of the utterances that are heard is kept, others may be: pieces stay small all the same."""
+    found = written(tmp_path / "in", 20, seconds=2.0, ending=".flac")
+    if not is_sound:
+        for one in found:
+            Path(one.path).write_bytes(b"x" * 64000)
+    coming = forecast(found, file_states(found), recipe=Recipe(16000, longest_s=0.1), hear=hear_found)
+
+    assert coming.num_bytes == 0
+    assert sum(coming.bytes_of) == pytest.approx(20 * 64000, rel=0.01)
 
 
 @given(st.lists(st.floats(0, 1e8), min_size=1, max_size=200))

@@ -9,14 +9,17 @@ import pytest
 from trainables.corpora.ages import SUPERCLASSES
 from trainables.corpora.conditions import CLEAN
 from trainables.corpora.corpus import Row, table_of
+from trainables.corpora.splits import split_of
 from trainables.corpora.wrong_labels import with_wrong_labels
 
+# Speakers whom the hash leaves in train.
+SPEAKERS = [name for name in (f"s{i}" for i in range(2000)) if split_of(name) == "train"][:1000]
 ROWS = [
     Row(
         source=0,
         index=i,
         utterance=f"u{i}",
-        speaker=f"s{i // 3}",
+        speaker=SPEAKERS[i // 3],
         gender="FM"[i // 3 % 2],
         age=20.5 + i // 3 % 50,
         agesub=f"{2 + i // 3 % 50 // 10}0s",
@@ -86,6 +89,20 @@ def test_official_dev_and_test_keep_their_labels():
     assert all((row.gender == new["gender"]) == (row.split != "train") for row, new in zip(rows, after, strict=True))
     assert all((row.age == new["age"]) == (row.split != "train") for row, new in zip(rows, after, strict=True))
     assert "gender of 10 of 10 and age of 10 of 10" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("official", "kept"),
+    [((None,), ("dev", "test")), (("train", "test"), ("dev",)), (("train", "dev", "test"), ())],
+)
+def test_whom_the_hash_holds_out_keeps_his_labels(official, kept):
+    """Without official partitions dev and test, with an official test alone dev, with an official dev nobody."""
+    rows = [replace(ROWS[i], speaker=f"h{i}", split=official[0]) for i in range(300)]
+    rows += [replace(ROWS[0], speaker=f"o{split}", split=split) for split in official if split]
+    after, _ = wrong(rows, 1.0)
+
+    for row, new in zip(rows[:300], after, strict=False):
+        assert (split_of(row.speaker) in kept) == (row.gender == new["gender"]) == (row.age == new["age"])
 
 
 def test_a_speaker_is_wrong_alone_as_in_any_corpus():

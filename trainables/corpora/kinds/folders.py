@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trainables.corpora.corpus import CorpusError, nearest
 from trainables.corpora.found import Faulty, Note
+from trainables.corpora.shards import FACTS, LOCK, PLAN, UTTERANCES
 
 AUDIO = (".wav", ".flac", ".m4a", ".aac", ".mp3", ".ogg", ".opus")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".7z")
@@ -29,7 +30,10 @@ class Inside:
 
 
 def look_into(path: str) -> Inside:
-    """Return what a folder holds; what cannot be read or named is a fault. Archives are faults, hidden files notes."""
+    """Return what a folder holds; what cannot be read or named is a fault. Archives are faults, hidden files notes.
+
+    A packed corpus counts as empty, whole or half done: an import may go into the folder that it reads.
+    """
     folders: list[str] = []
     files: list[str] = []
     faults: list[Faulty | Note] = []
@@ -51,6 +55,9 @@ def look_into(path: str) -> Inside:
                     files.append(entry.name)
     except OSError as error:
         faults.append(Faulty(path, f"{UNREADABLE}: {error.strerror}"))
+    present = {*files, *(os.path.basename(fault.path) for fault in faults)}
+    if present >= {FACTS, UTTERANCES} or present >= {PLAN, LOCK}:
+        return Inside(path, (), (), ())
     # Folders of resource forks, thumbnails and version control hold no speech.
     folders = [name for name in folders if not name.startswith((".", "__MACOSX"))]
     faults.sort(key=lambda fault: fault.path)

@@ -179,3 +179,17 @@ def test_a_list_that_is_there_twice_is_told(copy_of):
 
     assert tree.notes() == [("veri_test.txt", "list is there twice")]
     assert KINDS["voxceleb1"].trial_lists(tree.folder)["veri_test"] == tree.folder / "meta/veri_test.txt"
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_packed_corpus_inside_is_not_read(is_finished, copy_of):
+    """An import may go into the folder that it reads: the next one finds the same, finished or not."""
+    tree = copy_of("voxceleb1")
+    before = KINDS["voxceleb1"].trial_lists(tree.folder), tree.read()
+    names = ["corpus.json", "utterances.arrow"] if is_finished else ["import.json", ".lock"]
+    for name in [*names, "trials/veri_test.arrow", "trials/voxsrc2020_val.arrow"]:
+        path = tree.folder / "a_packed" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+
+    assert before == (KINDS["voxceleb1"].trial_lists(tree.folder), tree.read())

@@ -68,8 +68,10 @@ def head(tmp_path: Path) -> Iterator[Head]:
         "PATH": f"{BIN}:{os.environ['PATH']}",
     }
     environment.pop("RAY_ADDRESS", None)
-    port, dashboard = _free_port(), _free_port()
+    # The agent takes jobs; at its usual port another Ray of this machine may listen.
+    port, dashboard, agent = _free_port(), _free_port(), _free_port()
     words = ["start", "--head", "--block", f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=2"]
+    words.append(f"--dashboard-agent-listen-port={agent}")
     places = ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--temp-dir={session}"]
     log = (tmp_path / "head.log").open("w")
     process = subprocess.Popen(
@@ -97,7 +99,8 @@ def test_submitted_job_is_stopped_and_goes_on(head: Head, wheel: Path, small_stu
     runtime_env = json.dumps({"py_modules": [str(wheel)]})
     submission = ["--no-wait", "--runtime-env-json", runtime_env]
     command = ["--", "python", "-m", "voxstudy", "run", str(small_study), "--run", str(run)]
-    head.job("submit", "--submission-id", "first", *submission, *command)
+    said = head.job("submit", "--submission-id", "first", *submission, *command)
+    assert "submitted successfully" in said, said
     head.wait_for_line("first", r"trial 1 epoch 0/6")
     head.job("stop", "first")
     stopped = read_run(str(run))

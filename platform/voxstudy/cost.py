@@ -12,16 +12,17 @@ from rich.table import Table
 
 from search_spaces.reading import ReadStudy
 from search_spaces.registry import CONFIGS
-from search_spaces.study import Study
+from search_spaces.study import BASELINE, Study
+from trainables.checkpoints import NUM_KEPT
 from trainables.corpora.corpus import CorpusError
 from trainables.corpora.sources import listed_splits
 from trainables.corpora.splits import Assignment, utterances_a_speaker
 from trainables.cost import Cost, measure
 
 CACHE_BYTES = 2 << 30  # of audio that a worker keeps for each split at most
-KEPT_CHECKPOINTS = 2
 SEARCH, CONFIRM = "the search", "confirmation"  # beside the arms' own names
 GIB, MIB = 1 << 30, 1 << 20
+MOST_CACHED = f"at most {3 * CACHE_BYTES / GIB:.0f} GiB of audio"
 
 
 def print_cost(read: ReadStudy, console: Console) -> None:
@@ -43,7 +44,7 @@ def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> It
     total = sum(trials.values())
     yield "net", f"{cost.parameters:,} parameters"
     yield "a step", f"{cost.step_s:.3g} s on one {cost.device} worker, from {100 * cost.share:.3g} % of its utterances"
-    cached = f"at most {3 * CACHE_BYTES / GIB:.0f} GiB of audio"
+    cached = MOST_CACHED
     if isinstance(listed, CorpusError):
         yield "corpus", f"cannot be listed here, so steps and hours are unknown: {listed.problems[0]}"
     else:
@@ -53,10 +54,10 @@ def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> It
         cached = _cached_in_words(listed, CONFIGS[study.trainable].sample_rate)
     memory = cost.process_bytes + cost.step_bytes / study.resources.workers
     yield "memory", f"{memory / GIB:.2g} GiB for each of the {study.resources.workers} workers of a lane, and {cached}"
-    disk = total * KEPT_CHECKPOINTS * cost.checkpoint_bytes
+    disk = total * NUM_KEPT * cost.checkpoint_bytes
     yield (
         "disk",
-        f"{disk / MIB:,.0f} MiB of checkpoints ({total} trials x {KEPT_CHECKPOINTS}); tables are small beside them",
+        f"{disk / MIB:,.0f} MiB of checkpoints ({total} trials x {NUM_KEPT}); tables are small beside them",
     )
     if isinstance(listed, Assignment):
         yield from _time_facts(study, cost, listed, trials)
@@ -91,7 +92,7 @@ def _time_facts(study: Study, cost: Cost, listed: Assignment, trials: dict[str, 
 
 def _num_trials(study: Study) -> dict[str, int]:
     """How many trials of each arm, of the search and of confirmations, as far as it can be known before."""
-    trials = dict.fromkeys(("paper", *(arm.name for arm in study.arms)), study.seeds)
+    trials = dict.fromkeys((BASELINE, *(arm.name for arm in study.arms)), study.seeds)
     if study.search is not None:
         trials[SEARCH] = study.search.trials
     if study.confirm is not None:
@@ -110,7 +111,7 @@ def _cached_in_words(listed: Assignment, sample_rate: int) -> str:
     """How much audio a worker keeps in memory, where the lengths are known without reading it."""
     sizes = [_bytes(rows, sample_rate) for rows in (listed.train, listed.dev, listed.test)]
     if any(size is None for size in sizes):
-        return f"at most {3 * CACHE_BYTES / GIB:.0f} GiB of audio"
+        return MOST_CACHED
     return f"{sum(min(size or 0, CACHE_BYTES) for size in sizes) / GIB:.2g} GiB of audio"
 
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 RUN = runs/demo
 
-.PHONY: setup demo test quick check bench wheel clean
+.PHONY: setup demo test quick check bench gpu-check wheel clean
 
 setup: .venv/installed
 
@@ -30,6 +30,9 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.run
+
+gpu-check: setup  ## what voxstudy needs of GPUs, tried here; without GPUs a dry run on the CPU
+	$(BIN)/python -m voxstudy.gpu_check
 
 wheel: setup  ## its version carries a hash of its content: Ray caches wheels by their file name
 	rm -rf build dist

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.memory import peak_bytes
 from benchmarks.side_by_side import Comparison, compare
 from trainables.losses import angular_prototypical_loss
 
@@ -24,8 +25,8 @@ def repeated_form(*, embeddings_SUD: Tensor, scale: Tensor, bias: Tensor) -> Ten
     return F.cross_entropy(logits, torch.arange(speakers))
 
 
-def comparisons(quick: bool) -> Iterator[Comparison]:
-    """Forward and backward for a small and for the paper's number of speakers."""
+def comparisons(quick: bool) -> Iterator[Comparison | str]:
+    """Forward and backward for a small and for the paper's number of speakers, and what memory the larger takes."""
     for speakers in (32, 100) if quick else (32, 400):
         embeddings = torch.randn(speakers, 2, EMBEDDING, requires_grad=True)
         scale, bias = torch.tensor(10.0, requires_grad=True), torch.tensor(-5.0, requires_grad=True)
@@ -38,6 +39,13 @@ def comparisons(quick: bool) -> Iterator[Comparison]:
             rounds=3,
             wanted=100 if speakers == 400 else None,
         )
+    peaks = [
+        peak_bytes(partial(_step, loss, arguments)) / (1 << 20) for loss in (angular_prototypical_loss, repeated_form)
+    ]
+    yield (
+        f"AP loss, {speakers} speakers, memory at its peak: matrix product {peaks[0]:.0f} MiB (wanted: under 64), "
+        f"speakers x embedding x speakers {peaks[1]:.0f} MiB"
+    )
 
 
 def _step(loss, arguments) -> None:  # type: ignore[no-untyped-def]

@@ -23,7 +23,7 @@ class Comparison:
         goal = "" if self.wanted is None else f", wanted {self.wanted:g}x"
         return (
             f"{self.what}: {self.ours} {self.ours_s * 1e3:.1f} ms, {self.theirs} {self.theirs_s * 1e3:.1f} ms, "
-            f"ratio {ratio:.1f}x{goal}"
+            f"ratio {ratio:.{2 if ratio < 10 else 0}f}x{goal}"
         )
 
 

@@ -24,7 +24,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table, one text a column; `mark` names the rows that are drawn apart ("baseline", "best").
+    """A line of a table, one text a column; `mark` names the rows that are drawn apart ("baseline", "total"); of
+    a "title" the first text alone is shown, as the heading of the rows below it.
 
     `strong` are the places of the cells, from 0, that are set in bold.
     """

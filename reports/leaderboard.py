@@ -10,6 +10,7 @@ import polars as pl
 from reports.blocks import Column, Row, Section, Table
 from reports.comparison import lost_seeds, other_seeds
 from reports.origins import with_origin
+from reports.paper_table import baseline_knobs
 from reports.reading import Run
 from reports.standings import Standing
 from reports.summaries import Summary
@@ -36,7 +37,8 @@ CONFIG, WORD = Column("config"), Column(f"dev: to “{BASELINE}”")
 
 def leaderboard(run: Run, summary: Summary) -> Section:
     """Configs over several seeds, the baseline among them; those with one seed; then the trials that do not rank."""
-    del run
+    baseline_differs = baseline_knobs(run.study)
+    is_compared = baseline_differs is None
     sentences = []
     if summary.configs.height:
         goal = "lowest" if summary.minimize else "highest"
@@ -44,32 +46,47 @@ def leaderboard(run: Run, summary: Summary) -> Section:
             f"Configs whose trials ran to their last epoch, {goal} dev {measure_of(summary.metric).title} first; "
             f"the value is that of the last epoch, not the best epoch's."
         )
-        if summary.baseline() is None:
+        if baseline_differs is not None:
+            differ = f" (they differ in {joined(baseline_differs)})" if baseline_differs else ""
+            sentences.append(
+                f"The study's table compares with several baselines{differ}: this order runs across them, so a rank "
+                f"says nothing of two configs that the table does not compare, and no difference is given here."
+            )
+        elif summary.baseline() is None:
             sentences.append(f"The baseline is missing: the arm “{BASELINE}” {baseline_state(summary)}.")
     else:
         sentences.append("No complete trial: nothing can be ranked.")
-    tables = [t for t in (confirmed_table(summary), unconfirmed_table(summary), unranked(summary)) if t is not None]
+    several = confirmed_table(summary, is_compared=is_compared)
+    tables = [t for t in (several, unconfirmed_table(summary), unranked(summary)) if t is not None]
     return Section("leaderboard", "Leaderboard", tuple(sentences), tables=tuple(tables))
 
 
-def confirmed_table(summary: Summary) -> Table | None:
-    """Means over the study's seeds, with intervals and what they support; configs that lost all seeds at the end."""
+def confirmed_table(summary: Summary, *, is_compared: bool = True) -> Table | None:
+    """Means over the study's seeds, with intervals and what they support; configs that lost all seeds at the end.
+
+    `is_compared` says whether "paper" is the baseline of all of them.
+    """
     if not summary.confirmed:
         return None
     lost = [one for one in summary.standings if one.dev is None]
-    columns, has_test = confirmed_columns(summary), any(one.test is not None for one in summary.standings)
+    every, has_test = confirmed_columns(summary), any(one.test is not None for one in summary.standings)
     configs = {row["config_id"]: row for row in summary.configs.iter_rows(named=True)}
     kept = [one for one in summary.confirmed if one.is_baseline or (one.rank or 0) <= MAX_ROWS]
+    left_out = () if is_compared else (WORD, *gap_columns())
+    places = [place for place, column in enumerate(every) if column not in left_out]
+    columns = tuple(every[place] for place in places)
     rows = []
     for one in (*kept, *lost):
-        cells = confirmed_cells(summary, one, configs.get(one.config_id), has_test=has_test)
-        strong = tuple(columns.index(column) for column in (CONFIG, WORD)) if word(summary, one) == "better" else ()
-        rows.append(Row(cells, "baseline" if one.is_baseline else "", strong))
+        cells = confirmed_cells(summary, one, configs.get(one.config_id), has_test=has_test, is_compared=is_compared)
+        is_strong = is_compared and word(summary, one) == "better"
+        strong = tuple(columns.index(column) for column in (CONFIG, WORD)) if is_strong else ()
+        mark = "baseline" if one.is_baseline and is_compared else ""
+        rows.append(Row(tuple(cells[place] for place in places), mark, strong))
     return Table(
         "Means over several seeds",
         columns,
         tuple(rows),
-        (*confirmed_notes(summary), *knob_note(columns, rows, summary)),
+        (*confirmed_notes(summary, is_compared=is_compared), *knob_note(columns, rows, summary)),
     )
 
 
@@ -77,15 +94,19 @@ def confirmed_columns(summary: Summary) -> tuple[Column, ...]:
     """Mean and what is said of it, intervals, difference, test; then knobs and the other metrics."""
     measure = measure_of(summary.metric)
     columns = [Column("rank", True), CONFIG, Column(f"dev {measure.heading}", True), WORD, Column("seeds")]
-    columns += [Column("95 % interval", True), Column(f"dev minus “{BASELINE}”", True)]
-    columns += [Column("its 95 % interval", True)]
+    columns += [Column("95 % interval", True), *gap_columns()]
     columns += [Column(f"test {measure.heading}", True)] if any(s.test is not None for s in summary.standings) else []
     columns += knob_columns(summary)
     return (*columns, *(Column(measure_of(m).heading, True) for m in other_metrics(summary)))
 
 
+def gap_columns() -> tuple[Column, Column]:
+    """The difference to the baseline and its interval."""
+    return Column(f"dev minus “{BASELINE}”", True), Column("its 95 % interval", True)
+
+
 def confirmed_cells(
-    summary: Summary, standing: Standing, config: Mapping[str, Any] | None, *, has_test: bool
+    summary: Summary, standing: Standing, config: Mapping[str, Any] | None, *, has_test: bool, is_compared: bool
 ) -> tuple[str, ...]:
     """A measured config's line."""
     metric, dev, gap = summary.metric, standing.dev, standing.gap
@@ -93,7 +114,7 @@ def confirmed_cells(
     knobs = knobs_of_config(summary, standing.config_id) if config is None else config
     return (
         NOTHING if standing.rank is None else str(standing.rank),
-        config_cell(summary, standing.name, is_baseline=standing.is_baseline),
+        config_cell(summary, standing.name, is_baseline=standing.is_baseline and is_compared),
         NOTHING if dev is None else mean_value(metric, dev.mean, dev.std, unit=False),
         word(summary, standing),
         seeds_cell(standing),
@@ -134,11 +155,11 @@ def seeds_cell(standing: Standing) -> str:
     return str(num) if num == standing.asked else f"{num} of {standing.asked}: {joined(lost_seeds(standing))}"
 
 
-def confirmed_notes(summary: Summary) -> list[str]:
+def confirmed_notes(summary: Summary, *, is_compared: bool) -> list[str]:
     """How to read the intervals."""
     means = f"Mean ± standard deviation over seeds (sample deviation, n − 1). {COVERAGE}"
     others = [one for one in summary.confirmed if one.gap is not None]
-    if not others:
+    if not others or not is_compared:
         return [means]
     found = [
         means,

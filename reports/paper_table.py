@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 import polars as pl
 
+from reports.arm_knobs import Knobs, differing_knobs, knobs_of_arms, setting_of
 from reports.confirmed import confirmed_configs, default_table
 from reports.manifest import RunError
 from reports.measured import by_seed, measurements
@@ -18,7 +19,9 @@ from reports.origins import Origins, origins_of
 from reports.reading import Run, metric_columns
 from reports.schema import METRIC_PREFIX
 from reports.statistics import Difference, Estimate, difference, estimate, relative_improvement
+from search_spaces.knobs import Value
 from search_spaces.registry import CONFIGS
+from search_spaces.study import Study
 from search_spaces.table import Cell, Published, Table
 
 DEV, TEST = "dev", "test"
@@ -53,14 +56,16 @@ class Comparison:
 class PaperCell:
     """A place of the table. `name` is the arm or config whose trials stand in it, None if there is none yet.
 
-    `choices` are the arms of which it is the best on dev (empty unless there are several). Estimates are in the
-    metric's stored unit, `published` in the report's. `comparison` and `published_gain` are None where there is nothing
-    to compare with; `is_baseline` says that others are compared with this cell.
+    `choices` are the arms of which it is the best on dev (empty unless there are several), `setting` the knobs that
+    tell it from the others, with its values. Estimates are in the metric's stored unit, `published` in the report's.
+    `comparison` and `published_gain` are None where there is nothing to compare with; `is_baseline` says that others
+    are compared with this cell.
     """
 
     cell: Cell
     name: str | None
     choices: tuple[str, ...]
+    setting: tuple[tuple[str, Value], ...]
     dev: Estimate | None
     test: Estimate | None
     comparison: Comparison | None
@@ -105,7 +110,8 @@ class PaperTable:
     """A computed table. `cells` is by (row, column); `seeds` is how many the study asks for.
 
     `has_test` says that the metric belongs to a test set, too, `is_synthetic` that the training voices are synthetic.
-    `origins` has the arms that start from trained weights, and whose.
+    `origins` has the arms that start from trained weights, and whose. `baseline_knobs` are those in which the arms
+    differ that others are compared with: None if there is one such arm, or none.
     """
 
     caption: str
@@ -122,6 +128,7 @@ class PaperTable:
     has_test: bool
     is_synthetic: bool
     origins: Origins
+    baseline_knobs: tuple[str, ...] | None
 
     def column_cells(self, column: str) -> list[PaperCell]:
         """The cells of a column, from top to bottom."""
@@ -169,8 +176,9 @@ def paper_table(run: Run) -> PaperTable:
     sources = {(c.row, c.column): _sources(c, rows, [key for key, _ in confirmed]) for c in asked.cells}
     chosen = {place: _best(configs, minimize=minimize) for place, configs in sources.items()}
     has_test = _has_test(run, metric)
+    knobs = knobs_of_arms(study)
     cells = {
-        (cell.row, cell.column): _paper_cell(asked, cell, chosen, method=study.comparison, minimize=minimize)
+        (cell.row, cell.column): _paper_cell(asked, cell, chosen, knobs, method=study.comparison, minimize=minimize)
         for row in asked.rows()
         for column in asked.columns()
         if (cell := asked.cell(row, column)) is not None
@@ -191,7 +199,23 @@ def paper_table(run: Run) -> PaperTable:
         has_test=has_test,
         is_synthetic=any(source.source.startswith("synthetic") for source in study.corpus.get("train", ())),
         origins=origins_of(study),
+        baseline_knobs=baseline_knobs(study),
     )
+
+
+def baseline_knobs(study: Study) -> tuple[str, ...] | None:
+    """The knobs in which the arms differ that a study's table compares with; None without a table or with one such arm.
+
+    Where there are several, no arm is compared with all the others: those of another row may have had more data.
+    """
+    if study.table is None:
+        return None
+    compared = [other for cell in study.table.cells if (other := study.table.compared_with(cell)) is not None]
+    if len({(cell.arm, cell.confirmed) for cell in compared}) < 2:
+        return None
+    names = sorted({name for cell in compared for name in cell.arm or ()})
+    knobs = knobs_of_arms(study)
+    return differing_knobs([knobs[name] for name in names if name in knobs])
 
 
 def _is_minimized(run: Run, metric: str) -> bool:
@@ -240,7 +264,13 @@ def _has_test(run: Run, metric: str) -> bool:
 
 
 def _paper_cell(
-    asked: Table, cell: Cell, chosen: Mapping[tuple[str, str], _Config | None], *, method: str, minimize: bool
+    asked: Table,
+    cell: Cell,
+    chosen: Mapping[tuple[str, str], _Config | None],
+    knobs: Mapping[str, Knobs],
+    *,
+    method: str,
+    minimize: bool,
 ) -> PaperCell:
     config, other = chosen[cell.row, cell.column], asked.compared_with(cell)
     comparison, published_gain = None, None
@@ -249,10 +279,12 @@ def _paper_cell(
             comparison = _comparison(config, chosen[other.row, other.column], method=method, minimize=minimize)
         if cell.published is not None and other.published is not None:
             published_gain = relative_improvement(cell.published.mean, other.published.mean, minimize=minimize)
+    choices = cell.arm if cell.arm is not None and len(cell.arm) > 1 else ()
     return PaperCell(
         cell=cell,
         name=config.name if config is not None else None,
-        choices=cell.arm if cell.arm is not None and len(cell.arm) > 1 else (),
+        choices=choices,
+        setting=setting_of(config.name, choices, knobs) if config is not None and choices else (),
         dev=estimate(list(config.dev.values())) if config is not None else None,
         test=estimate(list(config.test.values())) if config is not None else None,
         comparison=comparison,

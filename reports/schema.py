@@ -75,6 +75,7 @@ _TRIALS = Table(
         Column("node", _TEXT, "The machine it ran on.", True),
         Column("lane", _TEXT, "The worker group it ran in.", True),
         Column("workers", _SMALL, "Workers of the lane."),
+        Column("loss_speakers", _SMALL, "Speakers that a query was told apart from, its own included.", True),
         Column("restarts", _SMALL, "Times that the trial was taken up from a checkpoint within the attempt."),
         Column("error", _TEXT, "One line: what went wrong.", True),
         Column("traceback", _TEXT, "Where it went wrong.", True),

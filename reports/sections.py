@@ -7,6 +7,7 @@ from collections.abc import Callable
 import polars as pl
 
 from reports.blocks import Column, Row, Section, Table, Verbatim
+from reports.evidence import evidence
 from reports.leaderboard import MAX_ROWS, leaderboard
 from reports.pictures import importance, learning, progress
 from reports.provenance import provenance
@@ -159,6 +160,7 @@ SECTIONS: tuple[SectionMaker, ...] = (
     verdict,
     leaderboard,
     paper_section,
+    evidence,
     progress,
     learning,
     importance,

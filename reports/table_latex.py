@@ -18,6 +18,8 @@ COLUMN_WIDTH = 48  # letters: what a column of a two-column page holds
 # How many letters the width of LaTeX's article holds, size by size.
 SIZES = ((66, ""), (72, r"\small"), (78, r"\footnotesize"), (88, r"\scriptsize"))
 PAGE_WIDTH, SMALLEST = SIZES[-1]
+PAGE_LINES = 50  # of a table with its notes
+NOTE_WIDTH = 95  # letters of a line of the notes
 
 
 def latex_tables(tables: Sequence[TableText]) -> list[str]:
@@ -55,10 +57,13 @@ def _layout(table: TableText) -> dict[str, object]:
         table = _narrowed(table)
     parts = [table] if _width(table) <= PAGE_WIDTH else _split(table)
     widest = max(_width(part) for part in parts)
+    notes = sum(-(-len(note) // NOTE_WIDTH) for note in table.notes)
+    is_tall = notes + sum(_height(part) for part in parts) > PAGE_LINES
     return {
         "float": "table*" if is_wide else "table",
         "size": next((size for most, size in SIZES if widest <= most), SMALLEST),
-        "parts": parts,
+        # One float cannot go over a page: parts that are too tall together have a float each.
+        "floats": [[part] for part in parts] if is_tall else [parts],
     }
 
 
@@ -123,9 +128,17 @@ def _beside(left: TableText, right: TableText) -> TableText:
 def _width(table: TableText) -> int:
     """Letters of a line of the table, roughly."""
     headings = [table.corner, *(part for group in table.groups for part in group.parts)]
-    rows = [headings, *([line.head, *(cell.text for cell in line.cells)] for line in table.lines)]
+    own = [line for line in table.lines if not line.is_title]
+    rows = [headings, *([line.head, *(cell.text for cell in line.cells)] for line in own)]
     widest = [max(len(line) for text in column for line in text.split("\n")) for column in zip(*rows, strict=True)]
     return sum(widest) + 2 * len(widest)
+
+
+def _height(table: TableText) -> int:
+    """Lines of the table, without its notes."""
+    texts = [[part for group in table.groups for part in group.parts]]
+    texts += [[cell.text for cell in line.cells] for line in table.lines]
+    return sum(max(text.count("\n") + 1 for text in row) for row in texts)
 
 
 def _spans(table: TableText) -> list[tuple[int, int]]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from reports.origins import trained_longer
 from reports.paper_table import DEV, TEST, Missing, PaperCell, PaperTable
-from reports.words import COVERAGE, METHOD_WORDS, are, best_rank, count, joined, number
+from reports.words import COVERAGE, KNOB_SIGNS, METHOD_WORDS, are, best_rank, count, joined, number
 from search_spaces.study import BASELINE
 
+MOST_CORRELATIONS = 6  # that are told one by one
 STATES = {"failed": "failed", "running": "unfinished", "pruned": "stopped early", None: "not run"}
 
 
@@ -59,22 +60,30 @@ def _comparisons(table: PaperTable) -> Iterator[str]:
 
 
 def _correlations(table: PaperTable) -> Iterator[str]:
-    known, unknown = [], []
+    known: list[tuple[float, str]] = []
+    unknown = []
     for cell, comparison in table.known():
         found = comparison.difference
         if found is not None and found.correlation is not None:
-            known.append(f"{place_of(cell)} {number(found.correlation, 2)} ({count(found.pairs, 'pair')})")
+            pairs = count(found.pairs, "pair")
+            known.append((found.correlation, f"{place_of(cell)} {number(found.correlation, 2)} ({pairs})"))
         elif comparison.has_interval:
             unknown.append(place_of(cell))
-    if known:
-        yield f"Correlation with “{table.baseline}” over the seeds: {joined(known)}."
+    said = [text for _, text in known]
+    if len(known) > MOST_CORRELATIONS:
+        (_, lowest), (_, highest) = min(known), max(known)
+        said = [f"{lowest} is the lowest of {len(known)}, {highest} the highest"]
+    if said:
+        yield f"Correlation with “{table.baseline}” over the seeds: {joined(said)}."
     if unknown:
         why = "it takes three common seeds, and values that differ"
         yield f"Correlation with “{table.baseline}” over the seeds is unknown for {joined(unknown)}: {why}."
 
 
 def _other_baseline(table: PaperTable) -> Iterator[str]:
-    """Says that leaderboard and verdict compare with another config than the table."""
+    """Says that leaderboard and verdict compare with another config than the table, where they compare at all."""
+    if table.baseline_knobs is not None:
+        return
     names = list(dict.fromkeys(c.name for c in table.cells.values() if c.is_baseline and c.name is not None))
     if not table.compared() or set(names) <= {BASELINE}:
         return
@@ -86,13 +95,18 @@ def _choices(table: PaperTable) -> Iterator[str]:
     cells = [cell for cell in table.cells.values() if cell.choices]
     if not cells:
         return
+    sizes = {len(cell.choices) for cell in cells}
+    of_each = f"{'' if len(cells) == 1 else 'each time '}of {min(sizes)} arms " if len(sizes) == 1 else ""
     chosen = [
-        f"{'none yet' if cell.name is None else f'“{cell.name}”'} for {place_of(cell)} (of {len(cell.choices)} arms)"
+        f"{'none yet' if cell.name is None else f'“{cell.name}”'} for {place_of(cell)}"
+        f"{'' if of_each else f' (of {len(cell.choices)} arms)'}"
         for cell in cells
     ]
+    signs = {KNOB_SIGNS[name]: name for cell in cells for name, _ in cell.setting if name in KNOB_SIGNS}
+    meaning = "".join(f" {sign} is the knob {name}." for sign, name in signs.items())
     yield (
-        f"Chosen on dev, the arm with the best mean there: {joined(chosen)}. "
-        f"A mean that was picked for being good is too good on dev; the test set had no part in the choice."
+        f"Chosen on dev, {of_each}the one with the best mean there: {joined(chosen)}. "
+        f"A mean that was picked for being good is too good on dev; the test set had no part in the choice.{meaning}"
     )
 
 

@@ -18,6 +18,7 @@ from reports.words import (
     limit,
     measure_of,
     number,
+    short_setting,
     signed,
     signed_difference,
 )
@@ -25,6 +26,8 @@ from search_spaces.table import Published
 
 MEANING = "mean ± standard deviation (number of seeds)"
 PUBLISHED, GAIN, PUBLISHED_GAIN, DIFFERENCE = "published", "gain", "published gain", "difference"
+PARTS = (TEST, DEV, PUBLISHED, GAIN, PUBLISHED_GAIN, DIFFERENCE)
+MOST_BESIDE = 10  # sub-columns that are still read side by side
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: its name, then a text a sub-column."""
+    """A row of the table: its name, then a text a sub-column; or the title of the block of rows below it."""
 
     head: str
     cells: tuple[Text, ...]
+    is_title: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,32 +87,53 @@ def paper_section(run: Run, summary: Summary) -> Section:
     rows = [
         Row(
             (line.head, *(cell.text for cell in line.cells)),
-            mark="baseline" if row == table.baseline else "",
+            mark="title" if line.is_title else "baseline" if line.head == clean(table.baseline) else "",
             strong=tuple(place for place, cell in enumerate(line.cells, start=1) if cell.is_bold),
         )
-        for row, line in zip(table.rows, text.lines, strict=True)
+        for line in text.lines
     ]
     return Section("table", "Table", tables=(TableBlock(text.caption, columns, tuple(rows), text.notes),))
 
 
 def table_text(table: PaperTable) -> TableText:
-    """The table in words."""
+    """The table in words: what is said of a column side by side, or below one another where that would be too wide."""
     measure = measure_of(table.metric)
     title = table.caption.strip()
     parts = {column: parts_of(table, column) for column in table.columns}
+    groups, lines = (_beside if sum(map(len, parts.values())) <= MOST_BESIDE else _below)(table, parts)
     return TableText(
         title=clean(title),
         caption=clean(f"{title}{'' if title.endswith(('.', '?', '!')) else '.'} {measure.heading}, {MEANING}"),
         corner=clean(table.corner),
-        groups=tuple(
-            Group(clean(column), tuple(heading(table, part) for part in found)) for column, found in parts.items()
-        ),
-        lines=tuple(
-            Line(clean(row), tuple(_text(table, row, column, part) for column in parts for part in parts[column]))
-            for row in table.rows
-        ),
+        groups=groups,
+        lines=lines,
         notes=tuple(clean(note) for note in notes(table)),
     )
+
+
+def _beside(table: PaperTable, parts: Mapping[str, tuple[str, ...]]) -> tuple[tuple[Group, ...], tuple[Line, ...]]:
+    """A sub-column for all that is said of a column."""
+    groups = [Group(clean(column), tuple(heading(table, part) for part in found)) for column, found in parts.items()]
+    lines = [
+        Line(clean(row), tuple(_text(table, row, column, part) for column in parts for part in parts[column]))
+        for row in table.rows
+    ]
+    return tuple(groups), tuple(lines)
+
+
+def _below(table: PaperTable, parts: Mapping[str, tuple[str, ...]]) -> tuple[tuple[Group, ...], tuple[Line, ...]]:
+    """The table's own columns; a block of rows for all that is said of them."""
+    lines: list[Line] = []
+    for part in PARTS:
+        columns = [column for column in parts if part in parts[column]]
+        texts = {
+            row: tuple(_text(table, row, column, part) if column in columns else Text("") for column in parts)
+            for row in table.rows
+        }
+        said = [Line(clean(row), cells) for row, cells in texts.items() if any(cell.text for cell in cells)]
+        if said:
+            lines += [Line(heading(table, part), (Text(""),) * len(parts), is_title=True), *said]
+    return tuple(Group("", (clean(column),)) for column in parts), tuple(lines)
 
 
 def parts_of(table: PaperTable, column: str) -> tuple[str, ...]:
@@ -147,7 +172,7 @@ def _text(table: PaperTable, row: str, column: str, part: str) -> Text:
     if part in (TEST, DEV):
         compared = cell.comparison
         is_better = compared is not None and (compared.split, compared.verdict) == (part, "better")
-        return Text(value_text(table, cell.estimate(part)) if cell.is_measured else "", is_better)
+        return Text(f"{chosen_text(table, cell, part)}{_value(table, cell, part)}", is_better)
     writers: Mapping[str, Callable[[PaperTable, PaperCell], str]] = {
         PUBLISHED: lambda table, cell: published_text(table, cell.published),
         GAIN: gain_text,
@@ -155,6 +180,17 @@ def _text(table: PaperTable, row: str, column: str, part: str) -> Text:
         DIFFERENCE: difference_text,
     }
     return Text(writers[part](table, cell))
+
+
+def _value(table: PaperTable, cell: PaperCell, split: str) -> str:
+    return value_text(table, cell.estimate(split)) if cell.is_measured else ""
+
+
+def chosen_text(table: PaperTable, cell: PaperCell, split: str) -> str:
+    """Which of several arms stands in a cell, before its first value: "α 0.4: "."""
+    if not cell.choices or cell.name is None or split != (TEST if table.has_test else DEV):
+        return ""
+    return f"{short_setting(cell.setting) or cell.name}: "
 
 
 def value_text(table: PaperTable, found: Estimate | None) -> str:

@@ -11,8 +11,10 @@ from reports.blocks import Fact, Section
 from reports.comparison import comparisons, confirmed_headline, seeds_in_words, standing_name, standing_value
 from reports.completion import run_state
 from reports.origins import origin_in_words, trained_longer
+from reports.paper_table import PaperTable, paper_table
 from reports.reading import Run
 from reports.summaries import Summary, search_configs
+from reports.table_verdict import comparisons_table, has_verdict, table_facts, table_sentences
 from reports.words import (
     STATE_WORDS,
     are,
@@ -31,6 +33,37 @@ from search_spaces.study import BASELINE
 def verdict(run: Run, summary: Summary) -> Section:
     """The first section: result, baseline, untrained net, how sure that is, and the state of the run."""
     best, baseline = summary.best(), summary.baseline()
+    table = paper_table(run) if run.study.table is not None else None
+    if table is not None and has_verdict(table):
+        return verdict_of_table(run, summary, table)
+    sentences = [*verdict_of_configs(summary, best, baseline), *state_of(run, summary)]
+    return Section("verdict", "Verdict", tuple(s for s in sentences if s), facts(summary, best, baseline))
+
+
+def verdict_of_table(run: Run, summary: Summary, table: PaperTable) -> Section:
+    """What the study's table compares comes first; a best of all arms is named only where they have one baseline."""
+    best, baseline = summary.best(), summary.baseline()
+    sentences = table_sentences(table)
+    if table.baseline_knobs is None:
+        sentences += other_baseline(table)
+        sentences += verdict_of_configs(summary, best, baseline)
+    sentences += state_of(run, summary)
+    figures = (*table_facts(table), *facts(summary, None if table.baseline_knobs is not None else best, baseline)[2:])
+    shown_tables = (comparisons_table(table),)
+    return Section("verdict", "Verdict", tuple(s for s in sentences if s), figures, tables=shown_tables)
+
+
+def other_baseline(table: PaperTable) -> list[str]:
+    """A sentence between the two verdicts, if they speak of different baselines."""
+    if {cell.name for cell in table.cells.values() if cell.is_baseline} <= {BASELINE}:
+        return []
+    return [f"What follows speaks of all configs, and its baseline is “{BASELINE}”."]
+
+
+def verdict_of_configs(
+    summary: Summary, best: Mapping[str, Any] | None, baseline: Mapping[str, Any] | None
+) -> list[str]:
+    """The best config beside the baseline, how sure that is, and the untrained net."""
     if summary.confirmed:
         knobs = knobs_in_words(summary, best) if best is not None else ""
         sentences = [confirmed_headline(summary, f" with {knobs}" if knobs else "")]
@@ -40,9 +73,13 @@ def verdict(run: Run, summary: Summary) -> Section:
         sentences = [headline(summary, best), certainty(summary), *against_others(summary, best, baseline)]
     else:
         sentences = [headline(summary, None), "" if baseline is not None else no_baseline(summary)]
-    sentences += [trial_counts(summary), *run_state(run, summary), *code_changes(run)]
-    sentences += [f"Warning: {warning}" for warning in run.warnings]
-    return Section("verdict", "Verdict", tuple(s for s in sentences if s), facts(summary, best, baseline))
+    return sentences
+
+
+def state_of(run: Run, summary: Summary) -> list[str]:
+    """What became of the trials, whether the run is finished, and what is wrong with it."""
+    warnings = [f"Warning: {warning}" for warning in run.warnings]
+    return [trial_counts(summary), *run_state(run, summary), *code_changes(run), *warnings]
 
 
 def facts(summary: Summary, best: Mapping[str, Any] | None, baseline: Mapping[str, Any] | None) -> tuple[Fact, ...]:

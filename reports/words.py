@@ -38,6 +38,9 @@ MEASURES = {
     "train_loss": Measure("training loss", decimals=3),
 }
 
+# Signs of knobs for places with little room; the others go by their names there, too.
+KNOB_SIGNS = {"beta_alpha": "α"}
+
 
 def measure_of(metric: str) -> Measure:
     """How `metric` is shown; one the report does not know keeps its name and its numbers."""
@@ -129,6 +132,11 @@ def knob_value(value: object) -> str:
     if isinstance(value, float):
         return number(value)
     return clean(str(value))
+
+
+def short_setting(setting: Sequence[tuple[str, object]]) -> str:
+    """Knobs with their values in a few letters: "α 0.4", "loss ap, width 8"."""
+    return ", ".join(f"{KNOB_SIGNS.get(name, name)} {knob_value(value)}" for name, value in setting)
 
 
 def span(seconds: float) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search_spaces.arm_checks import arm_problems, same_config_problems
-from search_spaces.corpus_checks import role_problems
+from search_spaces.corpus_checks import need_problems, role_problems
 from search_spaces.knob_checks import corner_problems, space_problems, value_problems
 from search_spaces.knobs import knobs_of
 from search_spaces.problems import Problem, unknown_name
@@ -91,7 +91,8 @@ def _resource_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 def _together_problems(raw: Mapping[str, Any]) -> list[Problem]:
     """What is wrong between values that are each fine alone: only for a file without other problems.
 
-    Rules between knobs hold in the baseline, in every arm and in every corner of the search; no two arms are the same.
+    Rules between knobs hold in the baseline, in every arm and in every corner of the search; no two arms are the same;
+    the corpus has the roles that knobs need.
     """
     trainable, config = raw["trainable"], raw.get("config", {})
     problems = same_config_problems(raw)
@@ -101,4 +102,4 @@ def _together_problems(raw: Mapping[str, Any]) -> list[Problem]:
             knobs_of(CONFIGS[trainable]),
             lambda values: build_config(trainable, {**config, **values}).problems(),
         )
-    return problems
+    return problems + need_problems(raw)

@@ -19,7 +19,8 @@ class ContrastiveMixup:
     """One configuration of the trainable `contrastive_mixup`."""
 
     metrics: ClassVar[Mapping[str, str]] = {"eer": "minimize", "min_dcf": "minimize"}
-    roles: ClassVar[tuple[str, ...]] = ("train", "dev", "test", "trials")
+    roles: ClassVar[tuple[str, ...]] = ("train", "dev", "test", "trials", "noise", "rooms")
+    needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"augmentation": ("noise", "rooms")}  # roles, where a knob is true
     sample_rate: ClassVar[int] = 16_000
 
     loss: str = knob(
@@ -47,22 +48,48 @@ class ContrastiveMixup:
         choices=("rms", "peak", "none"),
         when={"loss": MIXUPS, "mixup_level": ("waveform",)},
     )
+    partner: str = knob(
+        "permutation",
+        "whom a query is mixed with: whoever a permutation of the batch gives, oneself too, or never oneself",
+        choices=("permutation", "derangement"),
+        when={"loss": MIXUPS},
+    )
+    augmentation: bool = knob(
+        False, "each training utterance hears noise, music, babble, a room or nothing, before it is mixed"
+    )
+    negatives: str = knob(
+        "gather",
+        "whom a query is told apart from, and whose statistics normalise: the whole batch, or one worker's share of it",
+        choices=("gather", "local"),
+    )
     learning_rate: float = knob(1e-3, "Adam's first learning rate", low=1e-4, high=1e-2, log=True, above=0.0)
     lr_decay: float = knob(
         0.95, "what the learning rate is multiplied with every `lr_decay_epochs` epochs", above=0.0, maximum=1.0
     )
     lr_decay_epochs: int = knob(10, "epochs from one decay of the learning rate to the next", minimum=1)
+    gradient_clip: float = knob(0.0, "largest 2-norm of a step's gradient; 0 does not clip", minimum=0.0)
     train_utterances: int = knob(0, "utterances of each training speaker that are used; 0 is all of them", minimum=0)
     batch_speakers: int = knob(400, "speakers in a batch, over all workers", minimum=2)
     batch_utterances: int = knob(2, "utterances of each speaker in a batch; the last one is the query", minimum=2)
     crop_s: float = knob(2.015, "seconds of an utterance that are heard in training", minimum=0.2)
     eval_crop_s: float = knob(4.015, "seconds of each crop in evaluation", minimum=0.2)
     eval_crops: int = knob(10, "evenly spaced crops of an utterance in evaluation", minimum=1)
+    epoch_steps: int = knob(0, "steps of an epoch, over as many passes as they take; 0 is whole passes", minimum=0)
+    passes: int = knob(1, "passes over every speaker's utterances in an epoch", minimum=1, when={"epoch_steps": (0,)})
     epochs: int = knob(500, "epochs of a full trial", minimum=1)
     width: int = knob(16, "channels of the net's first stage; the paper's Fast ResNet34 has 16", choices=(4, 8, 16, 32))
+    pooling: str = knob(
+        "sap",
+        "how frames become one vector: self-attentive mean, or attentive mean and standard deviation",
+        choices=("sap", "asp"),
+    )
     embedding_size: int = knob(512, "dimensions of a speaker embedding", minimum=2)
     mels: int = knob(40, "mel bands of the front end", minimum=16, maximum=128)
     precision: str = knob("float32", "the arithmetic of the net", choices=("float32", "bf16"))
+
+    def loss_speakers(self, workers: int) -> int:
+        """How many speakers a query is told apart from, its own included, when `workers` share a batch."""
+        return self.batch_speakers if self.negatives == "gather" else self.batch_speakers // workers
 
     def problems(self) -> list[Problem]:
         """What is wrong between knobs that are each fine alone; a place is the knob to change."""

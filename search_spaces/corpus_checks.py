@@ -4,11 +4,14 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from search_spaces.knobs import shown
+from search_spaces.knob_checks import table_at
+from search_spaces.knobs import active_knobs, knobs_of, shown
 from search_spaces.problems import Problem, unknown_name
-from search_spaces.registry import CONFIGS
+from search_spaces.ranges import values_within
+from search_spaces.registry import CONFIGS, build_config
 from search_spaces.study import ROLES, Study
 
+LAYOUTS: Mapping[str, str] = {"noise": "MUSAN", "rooms": "RIRS_NOISES"}  # roles that are given both or neither
 BOUNDS = ("min", "max")
 CONDITION = "a value, a list of values or { min = …, max = … }"
 
@@ -30,10 +33,60 @@ def role_problems(raw: Mapping[str, Any], trainable: str | None) -> list[Problem
             rule = f"{trainable} makes no use of the role {role!r} in this version; leave it out"
             problems.append(Problem(f"corpus.{role}", rule, sources, known))
         else:
-            problems += _source_problems(role, sources if isinstance(sources, list) else [sources])
+            check = _background_problems if role in LAYOUTS else _source_problems
+            problems += check(role, sources if isinstance(sources, list) else [sources])
     if "train" not in corpus and not any(problem.nearest == "train" for problem in problems):
         problems.append(Problem("corpus.train", 'is missing: write train = "synthetic" or a manifest'))
+    missing = [role for role in LAYOUTS if role in known and role not in corpus]
+    if len(missing) == 1 and not any(problem.nearest in missing for problem in problems):
+        (given,) = LAYOUTS.keys() - missing
+        rule = f"needs the role {missing[0]} beside it: {_form(missing[0])}"
+        problems.append(Problem(f"corpus.{given}", rule, corpus[given]))
     return problems
+
+
+def need_problems(raw: Mapping[str, Any]) -> list[Problem]:
+    """Knobs that are on, in the baseline, in an arm or somewhere in the search, without the roles that they need.
+
+    For a study without other problems.
+    """
+    trainable, config = raw["trainable"], table_at(raw, "config")
+    knobs, space = knobs_of(CONFIGS[trainable]), table_at(table_at(raw, "search"), "space")
+    arms = [(f"arm[{n}].config", table_at(arm, "config")) for n, arm in enumerate(raw.get("arm", ()), start=1)]
+    problems = []
+    for name, roles in CONFIGS[trainable].needs.items():
+        if all(role in raw["corpus"] for role in roles):
+            continue
+        rule = f"needs the roles {' and '.join(roles)} in [corpus]"
+        if layouts := [LAYOUTS[role] for role in roles if role in LAYOUTS]:
+            rule += f': "synthetic", or folders as {" and ".join(layouts)}'
+        for table, values in (("config", {}), *arms):
+            if active_knobs(build_config(trainable, {**config, **values})).get(name):
+                problems.append(Problem(f"{table if name in values else 'config'}.{name}", rule, True))
+        if name in space and values_within(knobs[name], space[name], (True,)):
+            problems.append(Problem(f"search.space.{name}", rule, True))
+    return problems
+
+
+def _form(role: str) -> str:
+    return f'"synthetic" or a folder as {LAYOUTS[role]}'
+
+
+def _background_problems(role: str, sources: list[Any]) -> Iterator[Problem]:
+    """What is wrong with noise or rooms: one place of recordings, all of them taken as they are."""
+    if len(sources) > 1:
+        yield Problem(f"corpus.{role}", f"must be one source, {_form(role)}, but got {len(sources)}", sources)
+    for position, source in enumerate(sources, start=1):
+        place = f"corpus.{role}[{position}]"
+        table = source if isinstance(source, Mapping) else {"source": source}
+        for key in ("where", "condition"):
+            if key in table:
+                yield Problem(f"{place}.{key}", f"{role} is taken as it is; leave out its {key}", table[key])
+        text = table.get("source")
+        if isinstance(text, str) and "://" in text:
+            yield Problem(place, f"must be {_form(role)} on this machine, but got the URI {text}", text)
+        elif isinstance(text, str) and text.startswith("synthetic?"):
+            yield Problem(place, f'must be {_form(role)}; what is made has no options: write "synthetic"', text)
 
 
 def _source_problems(role: str, sources: list[Any]) -> Iterator[Problem]:

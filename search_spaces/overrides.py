@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from search_spaces.corpus_checks import LAYOUTS
 from search_spaces.problems import Problem, unknown_name
 from search_spaces.scales import moved, scaled
 
@@ -53,7 +54,10 @@ class Overridden:
         self.raw, self.scaled = scaled(self.raw, name)
 
     def set_corpus(self, options: Sequence[str], working_directory: Path) -> None:
-        """`SOURCE` replaces the whole corpus by train = SOURCE; `ROLE=SOURCE` replaces one role, repeated it adds."""
+        """`SOURCE` replaces the whole corpus by train = SOURCE; `ROLE=SOURCE` replaces one role, repeated it adds.
+
+        Noise and rooms are nobody's speech: they stay until they are replaced themselves.
+        """
         roles: dict[str, list[str]] = {}
         bare = False
         for option in options:
@@ -68,7 +72,8 @@ class Overridden:
         if not roles:
             return
         before = self.raw.get("corpus")
-        kept = dict(before) if isinstance(before, Mapping) and not bare else {}
+        stay = before if isinstance(before, Mapping) else {}
+        kept = {role: sources for role, sources in stay.items() if not bare or role in LAYOUTS}
         self.raw["corpus"] = {**kept, **roles}
         self.places |= {f"corpus.{role}": f"--corpus {role}" for role in roles}
 

@@ -20,6 +20,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torchaudio.functional import fftconvolve
 
+from trainables.batches import AUGMENTATION_STREAM
 from trainables.corpora.banks import Bank
 from trainables.corpora.corpus import crop
 
@@ -27,8 +28,6 @@ KINDS = ("none", "rooms", "music", "speech", "noise")
 SNR_DB = {"music": (5.0, 15.0), "speech": (13.0, 20.0), "noise": (0.0, 15.0)}
 COUNTS = {"music": (1, 1), "speech": (3, 7), "noise": (1, 1)}
 MOST_CLIPS = 7
-# The batch plan of an epoch draws from the same key, at the counter's start.
-STREAMS = 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def plan_augmentation(*, seed: int, epoch: int, batch: int, num_crops: int, bank
     Crops count speaker by speaker: utterance u of speaker s is crop s * utterances + u of the whole batch.
     """
     key = np.array([seed, epoch], dtype=np.uint64)
-    rng = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, batch, STREAMS]))
+    rng = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, batch, AUGMENTATION_STREAM]))
     kind_B = rng.integers(len(KINDS), size=num_crops)
     drawn_BK, starts_BK, levels_BK = rng.random((3, num_crops, MOST_CLIPS))
     counts_B = rng.random(num_crops)

@@ -2,22 +2,25 @@
 
 The plan of an epoch is a pure function of (the corpus's speakers, the settings, seed, epoch): numpy's counter-based
 Philox with the key (seed, epoch), nothing else. So every worker computes the whole plan and takes its share of it, and
-neither the number of workers nor a restart in the middle changes what is trained on.
+neither the number of workers nor a restart in the middle changes what is trained on. (Partners drawn within the
+workers' shares depend on the number of shares, and nothing else does.)
 
 Letters: S speakers of a batch, U utterances a speaker (the paper's N and M). The last utterance is the query.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-# Epochs of training count from 1 (0 is the untrained net): the stream of epoch 0 is free for the choice of the subset.
-SUBSET_STREAM = 0
+# Epochs of training count from 1 (0 is the untrained net): the key of epoch 0 is free for the choice of the subset.
+SUBSET_EPOCH = 0
+# Streams of an epoch's key, told apart by the counter's last word; the subset has the first one of its key.
+FIRST_STREAM, AUGMENTATION_STREAM, PASS_STREAM, PARTNER_STREAM = range(4)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Batch:
     """One step's work, the same on every worker.
 
     utterances_SU: rows of the train corpus; starts_SU: where each crop starts, as a fraction of what is left beside it;
-    ratio: λ, the share of a query's own speaker; partner_S: whose query is mixed into this speaker's (a permutation).
+    ratio: λ, the share of a query's own speaker; partner_S: whose query is mixed into this speaker's, a permutation of
+    the batch or of each worker's share of it.
     """
 
     utterances_SU: NDArray[np.int64]
@@ -36,7 +40,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """The pair sampler over a train corpus; `batches(epoch)` is one pass of it."""
+    """The pair sampler over a train corpus; `batches(epoch)` is `passes` passes of it, or the first `steps` batches of
+    as many passes as they take.
+
+    `partner` is "permutation" (oneself possible) or "derangement" (never oneself), drawn within each of `shares` equal
+    parts of a batch.
+    """
 
     speakers: tuple[NDArray[np.int64], ...]
     num_left_out: int
@@ -44,14 +53,23 @@ class BatchPlan:
     batch_utterances: int
     beta_alpha: float
     seed: int
+    partner: str = "permutation"
+    shares: int = 1
+    passes: int = 1
+    steps: int = 0
 
     def batches(self, epoch: int) -> list[Batch]:
-        """All batches of an epoch (from 1), in order.
+        """All batches of an epoch (from 1), in order, pass after pass.
 
-        Each speaker's utterances are shuffled and cut into groups of `batch_utterances`; a batch is `batch_speakers`
-        groups of distinct speakers; groups that fill no batch are left for another epoch.
+        In a pass each speaker's utterances are shuffled and cut into groups of `batch_utterances`; a batch is
+        `batch_speakers` groups of distinct speakers; groups that fill no batch are left for another pass.
         """
-        generator = _generator(self.seed, epoch)
+        numbers = itertools.count() if self.steps else range(self.passes)
+        every = itertools.chain.from_iterable(self._pass(epoch, number) for number in numbers)
+        return list(itertools.islice(every, self.steps or None))
+
+    def _pass(self, epoch: int, number: int) -> list[Batch]:
+        generator = _generator(self.seed, epoch, stream=PASS_STREAM if number else FIRST_STREAM, part=number)
         groups_GU, speaker_G = self._groups(generator)
         batches = list(_fill(speaker_G.tolist(), batch_speakers=self.batch_speakers))
         batches_SU = [groups_GU[batch] for batch in batches]
@@ -60,10 +78,20 @@ class BatchPlan:
         partners = [generator.permutation(self.batch_speakers) for _ in batches_SU]
         # λ is drawn last: order, crops and partners are then the same for every α, and arms of a study are paired.
         ratios = [draw_ratio(generator, beta_alpha=self.beta_alpha) for _ in batches_SU]
+        if self.partner == "derangement" or self.shares > 1:
+            # From a stream of their own: how many numbers they take must not move the λ of an arm that is compared.
+            generator = _generator(self.seed, epoch, stream=PARTNER_STREAM, part=number)
+            partners = [self._partners(generator) for _ in batches_SU]
         return [
             Batch(utterances_SU=utterances_SU, starts_SU=starts_SU, ratio=ratio, partner_S=partner_S)
             for utterances_SU, starts_SU, ratio, partner_S in zip(batches_SU, starts, ratios, partners, strict=True)
         ]
+
+    def _partners(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Partners within each share (S,)."""
+        each = self.batch_speakers // self.shares
+        draw = draw_derangement if self.partner == "derangement" else np.random.Generator.permutation
+        return np.concatenate([share * each + draw(generator, each) for share in range(self.shares)])
 
     def _groups(self, generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the utterances of each group (G, U) and its speaker (G,), in the order in which they are drawn."""
@@ -84,6 +112,10 @@ def plan_batches(
     batch_utterances: int,
     beta_alpha: float,
     seed: int,
+    partner: str = "permutation",
+    shares: int = 1,
+    passes: int = 1,
+    steps: int = 0,
 ) -> BatchPlan:
     """The batch plan over a corpus whose row i is spoken by `speakers[i]`, in `recordings[i]` where that is known.
 
@@ -93,11 +125,13 @@ def plan_batches(
     channel, and a pair of them teaches these. An utterance without a recording counts as one of its own.
     Speakers with fewer than `batch_utterances` cannot form a group; they are counted in `num_left_out`.
 
-    Raises ValueError if fewer speakers than `batch_speakers` can form a group: no batch would ever be full.
+    Raises ValueError if fewer speakers than `batch_speakers` can form a group (no batch would ever be full), and if a
+    batch has no equal `shares` of at least 2 speakers (a share of one has nobody to be told apart from).
     """
+    _require_shares(batch_speakers, shares)
     names = pa.array(speakers, pa.string()) if isinstance(speakers, Sequence) else speakers
     recording_N = None if recordings is None or not train_utterances else _recording_codes(recordings)
-    generator = _generator(seed, SUBSET_STREAM)
+    generator = _generator(seed, SUBSET_EPOCH)
     chosen: list[NDArray[np.int64]] = []
     for rows in _rows_by_speaker(names):
         # All of it is drawn even for a small subset, so that the next speaker's does not depend on its size.
@@ -119,7 +153,19 @@ def plan_batches(
         batch_utterances=batch_utterances,
         beta_alpha=beta_alpha,
         seed=seed,
+        partner=partner,
+        shares=shares,
+        passes=passes,
+        steps=steps,
     )
+
+
+def _require_shares(batch_speakers: int, shares: int) -> None:
+    if shares > 1 and (batch_speakers % shares or batch_speakers < 2 * shares):
+        raise ValueError(
+            "batch_speakers: must be a multiple of the number of workers, and at least twice it, with "
+            f'negatives="local", but got batch_speakers={batch_speakers} and {shares} workers'
+        )
 
 
 def _rows_by_speaker(names: pa.Array | pa.ChunkedArray) -> list[NDArray[np.int64]]:
@@ -174,13 +220,24 @@ def draw_ratio(generator: np.random.Generator, *, beta_alpha: float) -> float:
     return float(generator.beta(beta_alpha, beta_alpha)) if beta_alpha > 0 else 1.0
 
 
+def draw_derangement(generator: np.random.Generator, size: int) -> NDArray[np.int64]:
+    """A permutation of `size` >= 2 without fixed points, each as likely as any other.
+
+    Permutations are drawn until one has none: two or three of them on average, whatever the size.
+    """
+    while True:
+        drawn: NDArray[np.int64] = generator.permutation(size)
+        if not (drawn == np.arange(size)).any():
+            return drawn
+
+
 def _fill(speaker_G: Sequence[int], *, batch_speakers: int) -> Iterator[list[int]]:
     """Full batches of groups of distinct speakers from shuffled groups; a speaker's second one waits for the next."""
     waiting: dict[int, list[int]] = {}
     queue = enumerate(speaker_G)
     while True:
         batch: dict[int, int] = {}
-        for speaker in list(islice(waiting, batch_speakers)):
+        for speaker in list(itertools.islice(waiting, batch_speakers)):
             batch[speaker] = waiting[speaker].pop(0)
             if not waiting[speaker]:
                 del waiting[speaker]
@@ -195,6 +252,6 @@ def _fill(speaker_G: Sequence[int], *, batch_speakers: int) -> Iterator[list[int
         yield list(batch.values())
 
 
-def _generator(seed: int, stream: int) -> np.random.Generator:
-    key = np.array([seed, stream], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
+def _generator(seed: int, epoch: int, *, stream: int = FIRST_STREAM, part: int = 0) -> np.random.Generator:
+    key = np.array([seed, epoch], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, part, stream]))

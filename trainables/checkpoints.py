@@ -123,6 +123,15 @@ def weights_of(store: Store, trial_id: str) -> State:
 
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Load all parameters and buffers; raises InitialError, naming the first that do not fit, and then loads none."""
+    faults = misfits(module, weights)
+    if faults:
+        more = f", and {len(faults) - NUM_NAMED} more" if len(faults) > NUM_NAMED else ""
+        raise InitialError(f"the weights to start from do not fit: {', '.join(faults[:NUM_NAMED])}{more}")
+    module.load_state_dict(dict(weights))
+
+
+def misfits(module: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """What keeps weights from being those of a module: parameters and buffers that one of them lacks, other shapes."""
     own = module.state_dict()
     faults = [f"{name} is missing" for name in own if name not in weights]
     faults += [f"{name} is unknown" for name in weights if name not in own]
@@ -131,10 +140,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
         for name, tensor in own.items()
         if name in weights and weights[name].shape != tensor.shape
     ]
-    if faults:
-        more = f", and {len(faults) - NUM_NAMED} more" if len(faults) > NUM_NAMED else ""
-        raise InitialError(f"the weights to start from do not fit: {', '.join(faults[:NUM_NAMED])}{more}")
-    module.load_state_dict(dict(weights))
+    return faults
 
 
 def _unpacked(data: bytes) -> tuple[int, State, History]:

@@ -1,8 +1,9 @@
 """A trial of speaker verification with angular prototypical loss and contrastive mixup (Zhang et al., ICASSP 2022).
 
 A batch is S speakers x U utterances; the last utterance of a speaker is the query, the mean of the others' embeddings
-his prototype. With several workers each reads its own share of the speakers, and the queries of their partners too:
-mixing is local, and the result does not depend on the number of workers.
+his prototype. With several workers each reads (and augments) its own share of the speakers, and the queries of their
+partners too: mixing is local, and the result does not depend on the number of workers. With `negatives = "local"` it
+does: partners, negatives and batch statistics are then those of a worker's share.
 
 Letters: S speakers, U utterances; of dev or test: N utterances, P trial pairs, C crops; D embedding, B batch, T
 samples.
@@ -20,21 +21,20 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from search_spaces.contrastive_mixup import MIXUPS, ContrastiveMixup
+from trainables.augmentation import augment, plan_augmentation
 from trainables.batches import Batch, BatchPlan, plan_batches, share_of
-from trainables.corpora.corpus import AudioCache, crop
+from trainables.corpora.banks import Bank
+from trainables.corpora.corpus import AudioCache
 from trainables.corpora.splits import Splits
 from trainables.corpora.trial_pairs import TrialPairs, trial_pairs
-from trainables.distributed import all_sum, world
+from trainables.distributed import buffers_from_rank_0, world
+from trainables.embedding import build_net, on_device, plan_pairs, read_crops, samples_of, score_trials
 from trainables.metrics import equal_error_rate, minimum_detection_cost
-from trainables.scores import EvalCrops, mean_unit_vectors, plan_crops, score_pairs, scores_table
+from trainables.scores import EvalCrops, scores_table
 from trainables.task import Task
 from trainables.verifier import Crops, Verifier
 
 SMALLEST_SCALE = 1e-6
-# Fixed: then a crop's embedding depends neither on the number of workers nor on what else is evaluated.
-CROPS_AT_ONCE = 32
-# Bounds the memory of embeddings; a multiple of CROPS_AT_ONCE.
-CROPS_GATHERED = 8192
 STAND_IN_SPEAKERS = 8
 
 
@@ -49,35 +49,38 @@ class ContrastiveMixupTask:
         plan: BatchPlan,
         pairs: Mapping[str, TrialPairs],
         audio: Mapping[str, AudioCache],
+        bank: Bank | None,
         device: torch.device,
         rank: int,
         size: int,
     ) -> None:
         self.module: nn.Module = module
         self.epochs = config.epochs
+        self.gradient_clip = config.gradient_clip
         self._config = config
         self._verifier = module
         self._plan = plan
         self._pairs = pairs
         self._audio = audio
+        self._bank = bank
         self._device = device
         self._rank, self._size = rank, size
         self._share = share_of(config.batch_speakers, rank=rank, size=size)
-        self._crop_samples = _samples(config.crop_s, config)
-        self._eval_crop_samples = _samples(config.eval_crop_s, config)
+        self._crop_samples = samples_of(config.crop_s, config)
         self._dev_crops = self._plan_crops("dev")
         self._scores: dict[str, NDArray[np.float32]] = {}
 
     def optimizer(self) -> tuple[torch.optim.Optimizer, LRScheduler]:
         """Adam; the learning rate is multiplied by `lr_decay` every `lr_decay_epochs` epochs."""
         config = self._config
-        optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate)
+        # Fused: the same to the last digit or so, and a tenth of a small net's step less.
+        optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate, fused=True)
         return optimizer, LambdaLR(optimizer, lambda done: config.lr_decay ** (done // config.lr_decay_epochs))
 
     def batches(self, epoch: int) -> Iterator[Crops]:
         """The worker's share of the epoch's batches, on its device."""
-        for batch in self._plan.batches(epoch):
-            yield self._read(batch)
+        for number, batch in enumerate(self._plan.batches(epoch)):
+            yield self._read(batch, epoch=epoch, number=number)
 
     def after_step(self) -> None:
         """Keep the loss's scale positive (the paper's baseline code means to, but discards the clamped value)."""
@@ -110,28 +113,24 @@ class ContrastiveMixupTask:
 
     def _plan_crops(self, split: str) -> EvalCrops:
         """The crops of all utterances of a split that are compared."""
-        pairs = self._pairs[split]
-        return plan_crops(
-            num_samples_N=self._audio[split].corpus.table["num_samples"].to_pylist(),
-            rows=np.unique(np.concatenate([pairs.left, pairs.right])),
-            crop_samples=self._eval_crop_samples,
-            num_crops=self._config.eval_crops,
-        )
+        return plan_pairs(self._config, self._audio[split], self._pairs[split])
 
     def _score(self, split: str, crops: EvalCrops) -> dict[str, float]:
         """Score a split's trials, keep the scores, return the metrics."""
         pairs = self._pairs[split]
-        was_training = self.module.training
-        self.module.eval()
-        with torch.no_grad():
-            vectors_ND = mean_unit_vectors(
-                embeddings=self._embedded(self._audio[split], crops),
-                utterance_C=torch.from_numpy(crops.utterance_C).to(self._device),
-                num_utterances=len(self._audio[split].corpus),
-            )
-        self.module.train(was_training)
-        left_P, right_P = (torch.from_numpy(rows).long().to(self._device) for rows in (pairs.left, pairs.right))
-        scores_P = score_pairs(vectors_ND=vectors_ND, left_P=left_P, right_P=right_P)
+        if not self._verifier.is_gathered:
+            # Every worker keeps the statistics of its own shares; those of rank 0 are scored with, and saved.
+            buffers_from_rank_0(self.module)
+        scores_P = score_trials(
+            self._verifier,
+            config=self._config,
+            audio=self._audio[split],
+            pairs=pairs,
+            crops=crops,
+            device=self._device,
+            rank=self._rank,
+            size=self._size,
+        )
         self._scores[split] = scores_P
         if not np.isfinite(scores_P).all():
             return {"eer": float("nan"), "min_dcf": float("nan")}
@@ -140,40 +139,41 @@ class ContrastiveMixupTask:
             "min_dcf": minimum_detection_cost(scores=scores_P, labels=pairs.label),
         }
 
-    def _read(self, batch: Batch) -> Crops:
+    def _read(self, batch: Batch, *, epoch: int, number: int) -> Crops:
+        """The crops that the worker needs of batch `number` of an epoch, its partners' among them, each worked on once.
+
+        Utterance u of speaker s is crop s * U + u of the whole batch.
+        """
         share = self._share
-        partners_ST = None
-        if self._plan.beta_alpha > 0:
-            partner_S = batch.partner_S[share]
-            partners_ST = self._crops(batch.utterances_SU[partner_S, -1], batch.starts_SU[partner_S, -1])
+        crop_SU = np.arange(batch.utterances_SU.size).reshape(batch.utterances_SU.shape)
+        own_SU = crop_SU[share]
+        is_mixed = self._plan.beta_alpha > 0
+        partners_S = crop_SU[batch.partner_S[share], -1] if is_mixed else own_SU[:0, -1]
+        needed_B, places = np.unique(np.concatenate([own_SU.ravel(), partners_S]), return_inverse=True)
+        crops_BT = self._crops(batch, needed_B, epoch=epoch, number=number)
+        place_B = self._on_device(torch.from_numpy(places))
+        # Without `is_gathered` a worker's partners are in its own share, and it counts them from the share's first.
+        partner_G = batch.partner_S if self._verifier.is_gathered else batch.partner_S[share] - share.start
         return Crops(
-            utterances_SUT=self._crops(batch.utterances_SU[share], batch.starts_SU[share]),
-            partners_ST=partners_ST,
-            partner_G=self._on_device(torch.from_numpy(batch.partner_S)),
+            utterances_SUT=crops_BT[place_B[: own_SU.size]].view(*own_SU.shape, -1),
+            partners_ST=crops_BT[place_B[own_SU.size :]] if is_mixed else None,
+            partner_G=self._on_device(torch.from_numpy(partner_G)),
             ratio=batch.ratio,
         )
 
-    def _crops(self, rows: NDArray[np.int64], starts: NDArray[np.float64]) -> Tensor:
-        """Training crops, int16 (*, T) for rows and start fractions of shape (*)."""
-        return self._on_device(_read_crops(self._audio["train"], rows, starts, self._crop_samples))
+    def _crops(self, batch: Batch, wanted_B: NDArray[np.int64], *, epoch: int, number: int) -> Tensor:
+        """The crops of these numbers, (B, T): int16, or floats of the same scale where they are augmented."""
+        rows_B, starts_B = batch.utterances_SU.ravel()[wanted_B], batch.starts_SU.ravel()[wanted_B]
+        crops_BT = self._on_device(read_crops(self._audio["train"], rows_B, starts_B, self._crop_samples))
+        if self._bank is None:
+            return crops_BT
+        plan = plan_augmentation(
+            seed=self._plan.seed, epoch=epoch, batch=number, num_crops=batch.utterances_SU.size, bank=self._bank
+        )
+        return augment(crops_BT.to(self._verifier.scale.dtype), plan=plan.take(wanted_B), bank=self._bank)
 
     def _on_device(self, x: Tensor) -> Tensor:
-        """A copy that a GPU makes while the CPU goes on reading, which needs pinned memory."""
-        return x.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else x.to(self._device)
-
-    def _embedded(self, audio: AudioCache, crops: EvalCrops) -> Iterator[Tensor]:
-        """The embeddings of all crops, (*, D), piece by piece, the same on every worker."""
-        for first in range(0, len(crops), CROPS_GATHERED):
-            after = min(first + CROPS_GATHERED, len(crops))
-            embeddings_BD = torch.zeros(
-                after - first, self._config.embedding_size, device=self._device, dtype=self._verifier.scale.dtype
-            )
-            # Whole chunks are shared over the workers: each is embedded in the same company whatever their number.
-            for start in range(first, after, CROPS_AT_ONCE)[self._rank :: self._size]:
-                rows = slice(start, min(start + CROPS_AT_ONCE, after))
-                samples_BT = _read_crops(audio, crops.utterance_C[rows], crops.start_C[rows], self._eval_crop_samples)
-                embeddings_BD[start - first : rows.stop - first] = self._verifier.embed(self._on_device(samples_BT))
-            yield all_sum(embeddings_BD)
+        return on_device(x, self._device)
 
 
 def build(
@@ -188,26 +188,20 @@ def build(
 ) -> Task:
     """A trial's task on worker `rank` of `size`; `audio` are the caches of the splits, by name.
 
-    The seed alone draws the initial weights, the utterance subset, and every epoch's batches, crops and λ.
+    The seed alone draws the initial weights, the utterance subset, and every epoch's batches, crops, λ and
+    augmentation.
 
     Raises ValueError if no batch can be filled, or the speakers of a batch cannot be shared evenly by the workers.
     """
     assert (rank, size) == world(), f"built for worker {rank} of {size}, but this is {world()}"
-    plan = _plan(config, splits.train.table, seed=seed)
+    assert splits.bank is not None or not config.augmentation, "a study that augments has the roles noise and rooms"
+    plan = _plan(config, splits.train.table, seed=seed, size=size)
     if plan.num_left_out and rank == 0:
         print(f"{plan.num_left_out} train speakers are left out: fewer than {config.batch_utterances} utterances")
     # The seed is for this module alone: the process's own stream of random numbers goes on where it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = Verifier(
-            loss=config.loss,
-            mixup_level=config.mixup_level,
-            volume=config.volume,
-            mels=config.mels,
-            width=config.width,
-            embedding_size=config.embedding_size,
-            precision=config.precision,
-        )
+        module = build_net(config)
     pairs = {"dev": trial_pairs(splits.dev)}
     if splits.trials is not None:
         pairs["test"] = splits.trials
@@ -217,6 +211,7 @@ def build(
         plan=plan,
         pairs=pairs,
         audio=audio,
+        bank=splits.bank if config.augmentation else None,
         device=device,
         rank=rank,
         size=size,
@@ -241,10 +236,10 @@ def utterances_of_step(config: ContrastiveMixup) -> int:
 
 def steps_of_epoch(config: ContrastiveMixup, table: pa.Table) -> int:
     """The batches of an epoch over a listing's table; ValueError if none can be filled."""
-    return len(_plan(config, table, seed=0).batches(1))
+    return len(_plan(config, table, seed=0, size=1).batches(1))
 
 
-def _plan(config: ContrastiveMixup, table: pa.Table, *, seed: int) -> BatchPlan:
+def _plan(config: ContrastiveMixup, table: pa.Table, *, seed: int, size: int) -> BatchPlan:
     return plan_batches(
         speakers=table["speaker"],
         recordings=table["recording"],
@@ -253,16 +248,8 @@ def _plan(config: ContrastiveMixup, table: pa.Table, *, seed: int) -> BatchPlan:
         batch_utterances=config.batch_utterances,
         beta_alpha=config.beta_alpha if config.loss in MIXUPS else 0.0,
         seed=seed,
+        partner=config.partner,
+        shares=size if config.negatives == "local" else 1,
+        passes=config.passes,
+        steps=config.epoch_steps,
     )
-
-
-def _samples(seconds: float, config: ContrastiveMixup) -> int:
-    return round(seconds * config.sample_rate)
-
-
-def _read_crops(audio: AudioCache, rows: NDArray[np.int64], starts: NDArray[np.float64], num_samples: int) -> Tensor:
-    crops = [
-        crop(audio.waveform(int(row)), float(start), num_samples)
-        for row, start in zip(rows.flat, starts.flat, strict=True)
-    ]
-    return torch.from_numpy(np.stack(crops)).view(*rows.shape, num_samples)

@@ -3,12 +3,14 @@
 import importlib
 import io
 import resource
+import statistics
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from trainables.corpora.banks import SYNTHETIC
 from trainables.corpora.sources import open_roles
 from trainables.corpora.splits import audio_caches
 from trainables.loop import reset_process
@@ -37,22 +39,26 @@ class Cost:
     step_bytes: int
 
 
-def measure(trainable: str, config: Any, *, threads: int) -> Cost:
+def measure(trainable: str, config: Any, *, threads: int, on_gpu: bool) -> Cost:
     """Train a few steps of a stand-in: the config's own net and crops on a batch that fits anywhere.
 
+    A step is all that one takes but the reading of files: cropping, augmentation (of made noise and rooms), training.
     A full step is taken to cost as many times more as it has more utterances, as it does but for the smallest nets.
+    `on_gpu` asks for a GPU; where there is none, the CPU is measured.
     """
     module = importlib.import_module(f"trainables.{trainable}")
     small, voices = module.stand_in(config)
     share = module.utterances_of_step(small) / module.utterances_of_step(config)
-    splits = open_roles({"train": [voices]}, sample_rate=config.sample_rate)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    needed = {role for knob, roles in config.needs.items() if getattr(config, knob) for role in roles}
+    roles = {"train": [voices], **{role: [SYNTHETIC] for role in needed}}
+    splits = open_roles(roles, sample_rate=config.sample_rate)
+    device = torch.device("cuda" if on_gpu and torch.cuda.is_available() else "cpu")
     reset_process(seed=0, threads=threads)
     before = _peak_bytes(device)
     task: Task = module.build(small, seed=0, splits=splits, audio=audio_caches(splits), device=device, rank=0, size=1)
     optimizer, _ = task.optimizer()
-    batch = next(iter(task.batches(1)))
-    seconds = [_step_s(task, optimizer, batch, device) for _ in range(1 + TIMED_STEPS)][1:]  # the first one warms up
+    # The first one warms up, and synthesises the voices. Of all epochs the steps differ in what is augmented how.
+    seconds = [_step_s(task, optimizer, epoch, device) for epoch in range(1, 2 + TIMED_STEPS)][1:]
     step_bytes = int((_peak_bytes(device) - before) / share)
     task.evaluate()  # synthesises the voices, which is no part of the cost
     began = time.perf_counter()
@@ -62,7 +68,7 @@ def measure(trainable: str, config: Any, *, threads: int) -> Cost:
     return Cost(
         device="GPU" if device.type == "cuda" else "CPU",
         share=share,
-        step_s=min(seconds) / share,
+        step_s=statistics.median(seconds) / share,
         utterance_s=(time.perf_counter() - began) / len(splits.dev),
         parameters=sum(parameter.numel() for parameter in task.module.parameters()),
         checkpoint_bytes=len(state.getvalue()),
@@ -71,8 +77,10 @@ def measure(trainable: str, config: Any, *, threads: int) -> Cost:
     )
 
 
-def _step_s(task: Task, optimizer: torch.optim.Optimizer, batch: Any, device: torch.device) -> float:
+def _step_s(task: Task, optimizer: torch.optim.Optimizer, epoch: int, device: torch.device) -> float:
+    """The seconds of an epoch's first step."""
     began = time.perf_counter()
+    batch = next(iter(task.batches(epoch)))
     optimizer.zero_grad(set_to_none=True)
     task.module(batch).backward()
     optimizer.step()

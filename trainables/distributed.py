@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
 
 T = TypeVar("T")
@@ -35,6 +35,13 @@ def from_rank_0(make: Callable[[], T]) -> T:
     if size > 1:
         dist.broadcast_object_list(made, src=0)
     return cast(T, made[0])
+
+
+def buffers_from_rank_0(module: nn.Module) -> None:
+    """Overwrite a module's buffers with rank 0's, on every rank."""
+    if world()[1] > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)
 
 
 def gather_rows(x: Tensor) -> Tensor:

@@ -3,14 +3,14 @@
 The settings are those of the paper's baseline code: windows of 25 ms every 10 ms, no pre-emphasis, and a floor of 1e-6
 under the logarithm. Normalisation is a function of its own, since features are mixed before it.
 
-Shape suffixes: B batch, T samples in and frames out, F mel bins.
+Shape suffixes: B batch, T samples in and frames out, H frequencies, F mel bins.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchaudio.transforms import MelSpectrogram
+from torchaudio.transforms import MelScale, Spectrogram
 
 SAMPLE_RATE = 16_000
 FFT_SAMPLES = 512
@@ -25,14 +25,17 @@ class LogMel(nn.Module):
     def __init__(self, mels: int = 40) -> None:
         super().__init__()
         self.mels = mels
-        self.mel_spectrogram = MelSpectrogram(
-            sample_rate=SAMPLE_RATE,
+        self.spectrogram = Spectrogram(
             n_fft=FFT_SAMPLES,
             win_length=WINDOW_SAMPLES,
             hop_length=HOP_SAMPLES,
             window_fn=torch.hamming_window,
-            n_mels=mels,
+            power=None,
         )
+        self.mel_scale = MelScale(n_mels=mels, sample_rate=SAMPLE_RATE, n_stft=FFT_SAMPLES // 2 + 1)
+        # They follow from the settings: a checkpoint holds what was learnt.
+        self.spectrogram.register_buffer("window", self.spectrogram.window, persistent=False)
+        self.mel_scale.register_buffer("fb", self.mel_scale.fb, persistent=False)
 
     def forward(self, waveforms_BT: Tensor) -> Tensor:
         """(B, T) samples, full scale 1, to (B, F, T // 160 + 1) features; the ends are padded by reflection.
@@ -46,7 +49,9 @@ class LogMel(nn.Module):
             )
         # Autocast would round the mel energies, which span many orders of magnitude, to 8 bits before the logarithm.
         with torch.autocast(waveforms_BT.device.type, enabled=False):
-            power_BFT: Tensor = self.mel_spectrogram(waveforms_BT)
+            # Not abs() ** 2, as torchaudio has it: its square roots took more than the transform itself.
+            power_BHT = torch.view_as_real(self.spectrogram(waveforms_BT)).square().sum(dim=-1)
+            power_BFT: Tensor = self.mel_scale(power_BHT)
             return (power_BFT + FLOOR).log()
 
 

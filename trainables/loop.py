@@ -29,7 +29,7 @@ COMPLETE, STOPPED = "complete", "stopped"
 
 
 class Diverged(Exception):
-    """A loss or a metric is no longer finite: the config does not train."""
+    """A loss, a gradient or a metric is no longer finite: the config does not train."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def fit(
     `initial`, asked on rank 0, gives the state whose weights a trial without a checkpoint starts from; optimizer and
     schedule start anew.
 
-    Raises Diverged when the loss or a metric is not finite, InitialError when the weights to start from are missing or
-    do not fit; each of them on all ranks.
+    Raises Diverged when the loss, the norm of a gradient that is clipped or a metric is not finite, InitialError when
+    the weights to start from are missing or do not fit; each of them on all ranks.
     """
     reset_process(seed=seed, threads=threads)
     task = build_task()
@@ -233,6 +233,10 @@ def _train(
         losses.append(float(loss.detach()))  # of the whole batch, so all ranks see the same and leave together
         _require_finite("loss", losses[-1], epoch=epoch, optimizer=optimizer)
         loss.backward()
+        if task.gradient_clip > 0:
+            # After the backward pass the gradient is that of the whole batch on every rank: all cut it alike.
+            norm = nn.utils.clip_grad_norm_(task.module.parameters(), task.gradient_clip)
+            _require_finite("gradient norm", float(norm), epoch=epoch, optimizer=optimizer)
         optimizer.step()
         if isinstance(task, Corrected):
             task.after_step()

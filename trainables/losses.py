@@ -2,8 +2,8 @@
 
 All three compare every query with every prototype in one matrix product, S x S logits, and stay in log-space. They
 take float32 or float64, leave autocast for themselves, and are means over the speakers. A vector of zero length has
-cosine 0 with everything and receives no gradient. With several workers, gather the rows first
-(`trainables.distributed.gather_rows`): a contrastive loss is not the sum of its shares.
+cosine 0 with everything and receives no gradient; a vector that is not finite makes the loss not a number. With several
+workers, gather the rows first (`trainables.distributed.gather_rows`): a contrastive loss is not the sum of its shares.
 
 The bias cancels in every softmax here, so its gradient is zero up to rounding; it is kept because the paper has it.
 
@@ -129,9 +129,10 @@ def _log_probabilities(
 def _unit(x_SD: Tensor) -> Tensor:
     """The rows at length 1. A row whose squared length underflows becomes zero, with zero gradient instead of 0 / 0."""
     length_S1 = torch.linalg.vector_norm(x_SD, dim=1, keepdim=True)
-    usable_S1 = length_S1 > math.sqrt(torch.finfo(x_SD.dtype).tiny)
+    # Asked this way round, because a length that is not a number must stay one: the loss has to show it.
+    is_zero_S1 = length_S1 <= math.sqrt(torch.finfo(x_SD.dtype).tiny)
     # Both branches of the last `where` must be finite: the unused one has its gradient multiplied by zero.
-    return torch.where(usable_S1, x_SD / torch.where(usable_S1, length_S1, 1.0), 0.0)
+    return torch.where(is_zero_S1, 0.0, x_SD / torch.where(is_zero_S1, 1.0, length_S1))
 
 
 def _require_float(name: str, x: Tensor) -> None:

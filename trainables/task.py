@@ -13,11 +13,12 @@ class Task(Protocol):
     """One trial's work on one worker; built anew for every trial by `trainables.<trainable>.build`.
 
     `module(batch)` is the scalar loss of the whole batch, the same on every worker; the loop wraps it for data
-    parallelism.
+    parallelism. `gradient_clip` is the largest 2-norm of a step's gradient over all parameters, 0 if there is none.
     """
 
     module: nn.Module
     epochs: int
+    gradient_clip: float
 
     def optimizer(self) -> tuple[torch.optim.Optimizer, LRScheduler]:
         """The optimizer of the module's parameters, and its schedule, stepped once an epoch."""

@@ -1,10 +1,14 @@
 """The speaker verifier of `contrastive_mixup` as one module: a worker's crops in, the loss of the whole batch out.
 
 Only queries are mixed, with the query of another speaker; prototypes stay what they are. One pass of the net sees
-both, and embeddings are gathered from all workers, so that the negatives are those of the whole batch.
+both, and embeddings are gathered from all workers, so that the negatives are those of the whole batch. With
+`negatives="local"`, as the paper's baseline code has it, a worker's queries know the prototypes of that worker alone,
+its batch norm knows its crops alone, and the loss is the mean of the workers' losses.
 
-Letters: S speakers of this worker, G speakers of all workers, U utterances, B batch, D embedding, F mel bins, T
-samples or frames.
+Front end, mixing, pooling, embedding and loss are float32 under bf16 too.
+
+Letters: S speakers of this worker, G speakers that are told apart (of all workers, or of this one), U utterances, B
+batch, D embedding, F mel bins, T samples or frames.
 """
 
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.contrastive_mixup import MIXUPS
-from trainables.distributed import gather_rows
+from trainables.distributed import all_sum, gather_rows, world
 from trainables.features import LogMel, instance_normalise
 from trainables.losses import angular_prototypical_loss, ce_mixup_loss, contrastive_mixup_loss
 from trainables.mixup import mix_features, mix_waveforms, mixable
@@ -25,9 +29,11 @@ FIRST_SCALE, FIRST_BIAS = 10.0, -5.0  # w and b of equation 2
 
 @dataclass(frozen=True)
 class Crops:
-    """One worker's share of a batch on its device: int16 samples, so that the copy to a GPU is half of float32's.
+    """One worker's share of a batch on its device, the samples of 16 bits with full scale 32768.
 
-    partners_ST: the queries to mix in, None without mixing; partner_G: the partner of every speaker of the whole batch.
+    They are int16 as they were read, so that the copy to a GPU is half of float32's, and floats of the same scale where
+    they were augmented. partners_ST: the queries to mix in, None without mixing; partner_G: the partner of every
+    speaker that is told apart, as a place among them.
     """
 
     utterances_SUT: Tensor
@@ -49,14 +55,19 @@ class Verifier(nn.Module):
         width: int,
         embedding_size: int,
         precision: str,
+        pooling: str,
+        negatives: str,
     ) -> None:
         super().__init__()
         self.loss = loss
         self.mixup_level = mixup_level
         self.volume = volume
         self.precision = precision
+        self.is_gathered = negatives == "gather"
         self.log_mel = LogMel(mels)
-        self.net = FastResNet34(mels=mels, embedding_size=embedding_size, width=width)
+        self.net = FastResNet34(
+            mels=mels, embedding_size=embedding_size, width=width, pooling=pooling, gathered=self.is_gathered
+        )
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE))
         self.bias = nn.Parameter(torch.tensor(FIRST_BIAS))
 
@@ -77,10 +88,12 @@ class Verifier(nn.Module):
             ],
             dim=1,
         )
-        return self._loss(gather_rows(own_SUD), crops, is_mixed_S)
+        loss = self._loss(self._compared(own_SUD), crops, is_mixed_S)
+        # The gradient of a sum is summed over the workers: that of each one's own loss is 1, and DDP takes the mean.
+        return loss if self.is_gathered else all_sum(loss) / world()[1]
 
     def embed(self, waveforms_BT: Tensor) -> Tensor:
-        """Crops, int16 (B, T), to embeddings (B, D)."""
+        """Crops (B, T) of 16-bit samples to embeddings (B, D)."""
         return self._embed_features(instance_normalise(self.log_mel(self._waveforms(waveforms_BT))))
 
     def _waveforms(self, samples: Tensor) -> Tensor:
@@ -106,13 +119,17 @@ class Verifier(nn.Module):
             embeddings_BD: Tensor = self.net(features_BFT)
         return embeddings_BD.to(self.scale.dtype)
 
+    def _compared(self, rows: Tensor) -> Tensor:
+        """The rows of all speakers that are told apart, from this worker's: (S, ...) to (G, ...)."""
+        return gather_rows(rows) if self.is_gathered else rows
+
     def _loss(self, embeddings_GUD: Tensor, crops: Crops, is_mixed_S: Tensor) -> Tensor:
         if self.loss not in MIXUPS:
             return angular_prototypical_loss(embeddings_SUD=embeddings_GUD, scale=self.scale, bias=self.bias)
         mixup_loss = contrastive_mixup_loss if self.loss == "contrastive_mixup" else ce_mixup_loss
         # A query that was not mixed is its own partner: its label is its own speaker alone.
         own_G = torch.arange(len(crops.partner_G), device=crops.partner_G.device)
-        partner_G = torch.where(gather_rows(is_mixed_S.to(torch.uint8)) > 0, crops.partner_G, own_G)
+        partner_G = torch.where(self._compared(is_mixed_S.to(torch.uint8)) > 0, crops.partner_G, own_G)
         return mixup_loss(
             queries_SD=embeddings_GUD[:, -1],
             prototypes_SD=embeddings_GUD[:, :-1].mean(dim=1),

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from voxstudy.corpus_cli import corpus_app
+from voxstudy.use_cli import add_commands
 
 USERS = 2  # the exit code of a user's mistake; those of a run stand in outcome.py
 
@@ -167,6 +168,9 @@ def logs(
 
     read, store = read_run(run), Store(run)
     print(overview(read, store) if trial is None else trial_log(read, store, trial))
+
+
+add_commands(app)
 
 
 def _refuse_impossible(read: "object") -> None:

@@ -1,4 +1,7 @@
-"""Going on with a run: what may change between two starts (more trials, more seeds, resources) and what may not."""
+"""Going on with a run: what may change between two starts (more trials, more seeds, resources) and what may not.
+
+The number of workers may change as long as no trial depends on it, which those with `negatives = "local"` do.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +10,7 @@ from reports.reading import Run
 from search_spaces.problems import Problem, StudyError
 from search_spaces.reading import ReadStudy
 from trainables.corpora.splits import Splits
+from voxstudy.facts import may_have
 from voxstudy.provenance import code_hash
 
 # The corpus is compared by its fingerprint, so that it may move; the objective's numbers do not depend on the others.
@@ -26,6 +30,13 @@ def refuse_contradictions(read: ReadStudy, run: Run, splits: Splits, *, allow_co
         for field in sorted(begun.keys() | asked.keys())
         if begun.get(field) != asked.get(field) and not _is_free(field)
     ]
+    had_workers, workers = run.study.resources.workers, read.study.resources.workers
+    if had_workers != workers and may_have(read.study, "negatives", "local"):
+        rule = (
+            'with negatives = "local" a trial depends on the number of workers: a run goes on with those it began with,'
+            f" but got {workers} where the run has {had_workers}; choose another --run"
+        )
+        problems.append(Problem(place=f"{read.name}: resources.workers", rule=rule, value=workers))
     for role, key, got in (
         ("corpus", "corpus_fingerprint", splits.fingerprint),
         ("corpus.test", "test_fingerprint", splits.test_fingerprint),

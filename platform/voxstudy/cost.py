@@ -15,7 +15,7 @@ from search_spaces.registry import CONFIGS
 from search_spaces.study import BASELINE, Study
 from trainables.checkpoints import NUM_KEPT
 from trainables.corpora.corpus import CorpusError
-from trainables.corpora.sources import listed_splits
+from trainables.corpora.roles import ListedRoles, listed_roles
 from trainables.corpora.splits import Assignment, utterances_a_speaker
 from trainables.cost import Cost, measure
 
@@ -29,7 +29,13 @@ def print_cost(read: ReadStudy, console: Console) -> None:
     """Say utterances, steps, memory, disk and hours; what cannot be known here is said so."""
     console.print("measuring a step of the arm paper", highlight=False)
     study = read.study
-    cost = measure(study.trainable, study.config_of({}), threads=study.resources.cpus_per_worker)
+    demand = study.resources
+    cost = measure(
+        study.trainable,
+        study.config_of({}),
+        threads=demand.cpus_per_worker,
+        on_gpu=demand.gpus_per_worker > 0,
+    )
     facts = Table.grid(padding=(0, 2))
     facts.add_column(no_wrap=True)
     facts.add_column()
@@ -38,7 +44,7 @@ def print_cost(read: ReadStudy, console: Console) -> None:
     console.print(facts)
 
 
-def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> Iterator[tuple[str, str]]:
+def cost_facts(study: Study, cost: Cost, listed: ListedRoles | CorpusError) -> Iterator[tuple[str, str]]:
     """The lines: (what, how much)."""
     trials = _num_trials(study)
     total = sum(trials.values())
@@ -49,9 +55,10 @@ def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> It
         yield "corpus", f"cannot be listed here, so steps and hours are unknown: {listed.problems[0]}"
     else:
         for name in ("train", "dev", "test"):
-            if rows := getattr(listed, name):
+            if rows := getattr(listed.share, name):
                 yield name, f"{len(rows):,} utterances of {len(utterances_a_speaker(rows)):,} speakers"
-        cached = _cached_in_words(listed, CONFIGS[study.trainable].sample_rate)
+        yield from (("corpus", f"cannot be listed here: {problem}") for problem in listed.missing)
+        cached = _cached_in_words(listed.share, CONFIGS[study.trainable].sample_rate)
     memory = cost.process_bytes + cost.step_bytes / study.resources.workers
     yield "memory", f"{memory / GIB:.2g} GiB for each of the {study.resources.workers} workers of a lane, and {cached}"
     disk = total * NUM_KEPT * cost.checkpoint_bytes
@@ -59,34 +66,50 @@ def cost_facts(study: Study, cost: Cost, listed: Assignment | CorpusError) -> It
         "disk",
         f"{disk / MIB:,.0f} MiB of checkpoints ({total} trials x {NUM_KEPT}); tables are small beside them",
     )
-    if isinstance(listed, Assignment):
+    if isinstance(listed, ListedRoles):
         yield from _time_facts(study, cost, listed, trials)
 
 
-def _time_facts(study: Study, cost: Cost, listed: Assignment, trials: dict[str, int]) -> Iterator[tuple[str, str]]:
+def _time_facts(study: Study, cost: Cost, listed: ListedRoles, trials: dict[str, int]) -> Iterator[tuple[str, str]]:
     """Steps and hours: every trial counts to its end, every utterance of a step as much as in one of the arm paper."""
     module = importlib.import_module(f"trainables.{study.trainable}")
     paper = study.config_of({})
     configs = {arm.name: study.config_of(arm.config) for arm in study.arms}
-    steps, seconds = 0, 0.0
+    steps, training_s, dev_s, test_s = 0, 0.0, 0.0, 0.0
     for name, num in trials.items():
         config = configs.get(name, paper)
         try:
-            own_steps = config.epochs * module.steps_of_epoch(config, listed.train)
+            own_steps = config.epochs * module.steps_of_epoch(config, listed.share.train)
         except ValueError as error:
             yield "steps", f"{name} cannot run: {error}"
             return
-        step_s = cost.step_s * module.utterances_of_step(config) / module.utterances_of_step(paper)
-        scored = (config.epochs + 1) * len(listed.dev) + (len(listed.test) if name != SEARCH else 0)
         steps += num * own_steps
-        seconds += num * (own_steps * step_s + scored * cost.utterance_s) / study.resources.workers
-    total = sum(trials.values())
+        step_s = cost.step_s * module.utterances_of_step(config) / module.utterances_of_step(paper)
+        training_s += num * own_steps * step_s
+        dev_s += num * (config.epochs + 1) * listed.dev_scored * cost.utterance_s
+        test_s += num * listed.test_scored * cost.utterance_s if name != SEARCH else 0
+    demand, total = study.resources, sum(trials.values())
+    training_s, dev_s, test_s = (seconds / demand.workers for seconds in (training_s, dev_s, test_s))
     yield "steps", f"{steps:,} in {total} trials"
-    lanes = max(1, (os.cpu_count() or 1) // (study.resources.workers * study.resources.cpus_per_worker))
-    lanes = min(lanes, study.resources.max_lanes or lanes, total)
+    yield "training", f"{_hours(training_s / total)} a trial, {_hours(training_s)} in all"
+    dev = f"{listed.dev_scored:,} utterances in pairs, before the first epoch and after each"
+    yield "scoring dev", f"{_hours(dev_s / total)} a trial, {_hours(dev_s)} in all: {dev}"
+    if listed.test_scored:
+        test = f"{listed.test_scored:,} utterances in pairs, once by each trial of an arm or a confirmed config"
+        yield "scoring test", f"{_hours(test_s)} in all: {test}"
+    yield from _lane_facts(study, cost, training_s + dev_s + test_s, total)
+
+
+def _lane_facts(study: Study, cost: Cost, seconds: float, total: int) -> Iterator[tuple[str, str]]:
+    """The hours of so many trials, in one lane and in as many as this machine holds; and what they leave out."""
+    demand = study.resources
+    lanes = max(1, (os.cpu_count() or 1) // (demand.workers * demand.cpus_per_worker))
+    lanes = min(lanes, demand.max_lanes or lanes, total)
     at_once = f"{_hours(seconds / lanes)} in {lanes} at once" if lanes > 1 else "this machine holds one"
-    each = f"{study.resources.workers} {cost.device} worker{'s' if study.resources.workers > 1 else ''} as this one"
+    each = f"{demand.workers} {cost.device} worker{'s' if demand.workers > 1 else ''} as this one"
     yield "hours", f"{_hours(seconds / total)} a trial, {_hours(seconds)} in one lane of {each}; {at_once}"
+    if demand.gpus_per_worker and cost.device == "CPU":
+        yield "", f"hours of CPU workers: gpus_per_worker = {demand.gpus_per_worker:g}, but there is no GPU to measure"
     yield "", "without the reading of audio; every trial to its end, every crop as dear as one of the arm paper"
 
 
@@ -100,9 +123,9 @@ def _num_trials(study: Study) -> dict[str, int]:
     return trials
 
 
-def _listed(study: Study) -> Assignment | CorpusError:
+def _listed(study: Study) -> ListedRoles | CorpusError:
     try:
-        return listed_splits(study.corpus, sample_rate=CONFIGS[study.trainable].sample_rate)
+        return listed_roles(study.corpus, sample_rate=CONFIGS[study.trainable].sample_rate)
     except CorpusError as error:  # on a cluster, perhaps, the files are there
         return error
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search_spaces.knobs import Knob, shown
+from search_spaces.knobs import Knob, active_knobs, shown
 from search_spaces.overrides import is_pairs
 from search_spaces.reading import ReadStudy
+from search_spaces.registry import CONFIGS
 from search_spaces.study import BASELINE, Arm, Source, Study
 
 COMPARISONS = {
@@ -94,6 +95,14 @@ def possible_values(study: Study, name: str) -> Iterator[tuple[str, int]]:
         yield from ((f"search.space.{name}", value) for value in itertools.islice(steps, 1000))
 
 
+def may_have(study: Study, name: str, value: object) -> bool:
+    """Whether the baseline, an arm or a searched config may have this value of a knob with few choices."""
+    configs = [study.config_of(params) for params in ({}, *(arm.config for arm in study.arms))]
+    searched = study.space().get(name)
+    choices = searched.choices if isinstance(searched, CategoricalDistribution) else ()
+    return value in choices or any(active_knobs(config).get(name) == value for config in configs)
+
+
 def _trial_facts(study: Study) -> Iterator[tuple[str, str]]:
     """Arms, search and confirmations, each with its number of trials, and all of them together."""
     search, seeds = study.search, counted(study.seeds, "seed")
@@ -124,6 +133,8 @@ def _corpus_facts(study: Study) -> Iterator[tuple[str, str]]:
         "test": "; scored once by each trial of an arm or a confirmed config",
         "trials": "; the pairs of test that are scored" if lists else "; how the pairs of dev and test are made",
     }
+    for knob, needed in CONFIGS[study.trainable].needs.items():
+        uses |= dict.fromkeys(needed, f"; heard in training where {knob} = true")
     for role in roles:
         yield f"corpus {role}", given.get(role, FROM_TRAIN.get(role, "")) + uses.get(role, "")
 

@@ -284,6 +284,7 @@ class Ledger:
                 "node": trial.node,
                 "lane": trial.lane,
                 "workers": self.workers,
+                "loss_speakers": trial.config.loss_speakers(self.workers),
                 "restarts": trial.restarts,
                 "error": error,
                 "traceback": traceback,

@@ -19,7 +19,15 @@ from search_spaces.ranges import can_yield
 from search_spaces.reading import ReadStudy
 from search_spaces.registry import CONFIGS
 from search_spaces.study import BASELINE, OtherRun, Study
-from voxstudy.facts import allowed_values, facts, possible_epochs, possible_values, written_range, written_when
+from voxstudy.facts import (
+    allowed_values,
+    facts,
+    may_have,
+    possible_epochs,
+    possible_values,
+    written_range,
+    written_when,
+)
 
 
 def print_knobs(name: str | None, console: Console) -> None:
@@ -97,6 +105,12 @@ def resource_problems(study: Study, cpus: int, gpus: int, where: str) -> list[Pr
             rule = (
                 f"`batch_speakers` must be divisible by the workers of a lane, but got batch_speakers={speakers}, "
                 f"workers={demand.workers}"
+            )
+            problems.append(Problem(place, rule, speakers))
+        elif speakers < 2 * demand.workers and may_have(study, "negatives", "local"):
+            rule = (
+                '`batch_speakers` must be at least twice the workers of a lane with negatives = "local", so that a '
+                f"worker has someone to tell apart, but got batch_speakers={speakers}, workers={demand.workers}"
             )
             problems.append(Problem(place, rule, speakers))
     return problems

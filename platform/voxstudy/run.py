@@ -12,6 +12,8 @@ from reports.store import Store, StoreError
 from reports.tables import TableWriter, next_start
 from search_spaces.reading import ReadStudy
 from search_spaces.registry import CONFIGS
+from trainables.corpora.banks import ROLES as BANK_ROLES
+from trainables.corpora.banks import held_of
 from trainables.corpora.sources import open_roles
 from trainables.corpora.splits import Splits
 from voxstudy.agenda import Agenda
@@ -112,7 +114,7 @@ def _open_ledger(read: ReadStudy, store: Store, splits: Splits, *, is_new: bool)
     )
     if not is_new:
         ledger.load(read_run(store.uri))
-    for row in _corpus_rows(read, splits):
+    for row in corpus_rows(read, splits):
         writer.append("corpus", {"start": start, **row})
     for bad in splits.rejected:
         row = {"start": start, "source": bad.source, "row": bad.row, "path": bad.path, "reason": bad.reason}
@@ -121,23 +123,20 @@ def _open_ledger(read: ReadStudy, store: Store, splits: Splits, *, is_new: bool)
     return ledger
 
 
-def _corpus_rows(read: ReadStudy, splits: Splits) -> list[dict[str, Any]]:
-    rows = []
+def corpus_rows(read: ReadStudy, splits: Splits) -> list[dict[str, Any]]:
+    """What each role held; noise and rooms have clips, and nobody who speaks."""
+    given = read.study.corpus
+    rows: list[dict[str, Any]] = []
     for role, corpus in (("train", splits.train), ("dev", splits.dev), ("test", splits.test)):
-        if corpus is None:
-            continue
-        table = corpus.table
-        seconds = sum(table["num_samples"].to_pylist()) / corpus.sample_rate
-        rows.append(
-            {
-                "role": role,
-                "utterances": table.num_rows,
-                "speakers": len(set(table["speaker"].to_pylist())),
-                "hours": seconds / 3600,
-                "source": ", ".join(each.source for each in read.study.corpus.get(role, read.study.corpus["train"])),
-                "fingerprint": corpus.fingerprint,
-            }
-        )
+        if corpus is not None:
+            row = {"role": role, "utterances": len(corpus), "speakers": corpus.num_speakers, "hours": corpus.hours}
+            sources = ", ".join(each.source for each in given.get(role, given["train"]))
+            rows.append({**row, "source": sources, "fingerprint": corpus.fingerprint})
+    if splits.bank is not None:
+        for role in BANK_ROLES:
+            held = held_of(splits.bank, role)
+            row = {"role": role, "utterances": held.clips, "speakers": 0, "hours": held.hours}
+            rows.append({**row, "source": given[role][0].source, "fingerprint": held.fingerprint})
     return rows
 
 

@@ -137,11 +137,12 @@ def commands_of(help_text: str) -> list[str]:
 
 def test_help_lists_nothing_that_these_tests_do_not_run(voxstudy: Any) -> None:
     """Every command and option of the help stands in an end-to-end test."""
-    names = ("test_cli.py", "test_run.py", "test_measured.py", "test_corpus_cli.py")
+    names = ("test_cli.py", "test_run.py", "test_measured.py", "test_corpus_cli.py", "test_use_cli.py")
     tests = "".join((ROOT / "tests" / "platform" / name).read_text() for name in names)
     commands, nested = commands_of(voxstudy("--help")), commands_of(voxstudy("corpus", "--help"))
 
-    assert {"check", "knobs", "run", "show", "table", "report", "logs", "corpus"} == set(commands)
+    of_runs = {"check", "knobs", "run", "show", "table", "report", "logs"}
+    assert of_runs | {"export", "evaluate", "embed", "corpus"} == set(commands)
     assert {"import", "synthesize", "describe"} == set(nested)
     for words in [[command] for command in commands] + [["corpus", command] for command in nested]:
         assert f'"{words[-1]}"' in tests

@@ -155,6 +155,7 @@ class Plain:
 
     metrics: ClassVar[dict[str, str]] = {"eer": "minimize"}
     roles: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     net: str = knob("plain", "which net", choices=("plain", "deep"))
     blocks: int = knob(2, "how many", low=1, high=4, when={"net": ("deep",)})
@@ -175,6 +176,14 @@ def test_knobs_without_effect_in_the_baseline_are_shown_so(tmp_path: Path, monke
 
     assert "net plain | deep plain blocks 1 to 4 no effect net = deep" in plan
     assert "note" not in plan
+
+
+def test_noise_and_rooms_are_in_the_plan(tmp_path: Path) -> None:
+    """Where they are heard is said, and that a folder is not there."""
+    text = printed(print_plan, read_text(tmp_path, 'noise = "synthetic"\nrooms = "/nowhere/rirs"\n'))
+
+    assert "corpus noise synthetic; heard in training where augmentation = true" in text
+    assert "note: no such file on this machine: /nowhere/rirs (corpus rooms)" in text
 
 
 def test_the_plan_of_the_demo_has_no_notes() -> None:
@@ -283,6 +292,13 @@ def test_batches_of_arms_and_searches_must_be_dealt_out_too() -> None:
     ]
     assert "this machine" not in str(found[0])
     assert "batch_speakers=25, workers=2" in str(found[0])
+
+
+@pytest.mark.parametrize(("negatives", "places"), [("gather", []), ("local", ["config.batch_speakers"])])
+def test_a_worker_s_share_must_tell_speakers_apart(negatives: str, places: list[str]) -> None:
+    study = study_of(resources={"workers": 2}, config={"batch_speakers": 2, "negatives": negatives})
+
+    assert places == [problem.place for problem in resource_problems(study, 2, 0, "this machine")]
 
 
 def test_a_demand_says_what_there_is() -> None:

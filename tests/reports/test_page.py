@@ -89,7 +89,7 @@ class TestPage:
         assert sections == targets[1:]
         assert "verdict" == sections[0]
         assert "provenance" == sections[-1]
-        assert [1, 11] == [sum(tag == name for tag, _ in parsed.tags) for name in ("h1", "h2")]
+        assert [1, 12] == [sum(tag == name for tag, _ in parsed.tags) for name in ("h1", "h2")]
 
     def test_charts_are_drawings_with_words(self, page: str) -> None:
         """Every figure holds an SVG that is named for those who do not see it; ids are unique."""

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -212,7 +213,7 @@ class TestNumbers:
         assert ("α 0.4", ("α 0.1", "α 0.4")) == (cell.name, cell.choices)
         assert cell.test is not None
         assert 0.21 == pytest.approx(cell.test.mean)
-        assert "Chosen on dev, the arm with the best mean there: “α 0.4” for “mixup” (of 2 arms)." in notes_of(run)
+        assert "Chosen on dev, of 2 arms the one with the best mean there: “α 0.4” for “mixup”." in notes_of(run)
 
     def test_confirmed_configs_in_the_order_of_the_search(self, bench: Bench, tmp_path: Path) -> None:
         """Ranked by the mean over the search's trials of a config; those not confirmed have no rank."""
@@ -663,23 +664,102 @@ class TestFormats:
             caught.value
         )
 
-    @pytest.mark.parametrize("test", [None, [0.2, 0.21, 0.2]], ids=["dev", "dev and test"])
-    def test_wide_tables_are_taken_apart_in_latex(
-        self, bench: Bench, tmp_path: Path, test: list[float | None] | None
-    ) -> None:
+    def test_wide_tables_are_taken_apart_in_latex(self, bench: Bench, tmp_path: Path) -> None:
         """No column is lost: those that the page cannot hold side by side stand below one another."""
         names = ["paper", "a", "b", "c"]
         for name in names:
-            bench.arm(name, [0.2, 0.21, 0.2], test)
+            bench.arm(name, [0.2, 0.21, 0.2])
         cells = [{"row": "r", "column": name, "arm": name} for name in names]
         text = render_table([bench.run(tmp_path, one_column(cell=cells))], "latex")
         bodies = re.findall(r"\\begin\{tabular\}\{@\{\}l(r+)@\{\}\}", text)
-        num = 1 if test is None else 2
 
-        assert num + 3 * (num + 2) == sum(len(body) for body in bodies)
+        assert 1 + 3 * 3 == sum(len(body) for body in bodies)
         assert 1 < len(bodies) < len(names) + 1
         assert "\\begin{table*}" in text
         assert names == list(dict.fromkeys(re.findall(r"\\multicolumn\{\d\}\{c\}\{(.*?)\}", text)))
+
+
+@pytest.fixture
+def form(handmade: ModuleType, forms: ModuleType, tmp_path: Path) -> Callable[[str], Run]:
+    """`form("table_3")`: the run of a study of `forms.py`."""
+
+    def make(name: str) -> Run:
+        asked = getattr(forms, name)()
+        trials, readings = forms.measured_rows(handmade, asked)
+        run: Run = handmade.run_of(tmp_path, trials, readings=readings, study=asked)
+        return run
+
+    return make
+
+
+class TestFormsOfThePaper:
+    """Tables 2 and 3 of the contrastive mixup paper and its α, as studies of arms."""
+
+    def test_a_chosen_arm_names_what_was_chosen(self, form: Callable[[str], Run]) -> None:
+        """Each row's α stands before its first value; the note has the arm's name and says which knob α is."""
+        run = form("table_3")
+        cells = [line.cells[3].text for line in table_text(paper_table(run)).lines]
+        arms = [paper_table(run).cells[row, "contrastive mixup"].name for row in ("2", "3", "5", "10")]
+
+        assert all(re.fullmatch(r"α 0\.\d: \d+\.\d\d ± \d\.\d\d \(3\)", cell) for cell in cells)
+        assert [name and name.partition(",")[0] for name in arms] == [cell.partition(":")[0] for cell in cells]
+        assert "each time of 4 arms the one with the best mean there: “α 0." in notes_of(run)
+        assert "α is the knob beta_alpha." in notes_of(run)
+
+    def test_published_beside_measured(self, form: Callable[[str], Run]) -> None:
+        """The paper's mean, deviation and number of runs, and its own gain beside ours."""
+        text = table_text(paper_table(form("table_3")))
+
+        assert ["14.80 ± 0.25 (3)", "12.38 ± 0.24 (3)", "+16.35"] == [text.lines[0].cells[n].text for n in (2, 5, 7)]
+        assert [
+            "contrastive mixup: published",
+            "contrastive mixup: gain (%)",
+            "contrastive mixup: published gain (%)",
+        ] == text.headings()[5:8]
+
+    def test_each_row_has_its_own_baseline(self, form: Callable[[str], Run]) -> None:
+        """Which differ in the number of utterances; with one baseline there is nothing to say."""
+        assert [("train_utterances",), ("train_utterances",), None] == [
+            paper_table(form(name)).baseline_knobs for name in ("table_3", "alpha_table", "table_2")
+        ]
+
+    def test_wide_tables_have_blocks_of_rows(self, form: Callable[[str], Run]) -> None:
+        """Twenty sub-columns are no table: five columns, and a block of rows for each thing that is said."""
+        text = table_text(paper_table(form("alpha_table")))
+        titles = [line.head for line in text.lines if line.is_title]
+        rows = [line.head for line in text.lines if not line.is_title]
+
+        assert ["2", "3", "5", "10", "all"] == text.headings()
+        assert ["test", "dev", "gain (%)", "difference (points; below 0 is better) [95 % interval]"] == titles
+        assert ["α 0.1", "α 0.2", "α 0.4", "α 0.6", "chosen on dev"] == rows[:5]
+        assert 5 + 5 + 4 + 5 == len(rows)
+
+    @pytest.mark.parametrize("name", ["table_3", "alpha_table", "table_2"])
+    def test_no_value_is_lost_in_any_format(self, form: Callable[[str], Run], name: str) -> None:
+        """Each text of the table stands in the Markdown, the LaTeX and the HTML."""
+        run = form(name)
+        texts = [cell.text for line in table_text(paper_table(run)).lines for cell in line.cells if cell.text]
+        values = sorted(re.findall(r"\d+\.\d\d", " ".join(texts)))
+        for format in ("markdown", "latex", "html"):
+            body = re.split(r"\\parbox|<ul>|\n- ", render_table([run], format))[0]
+
+            assert values == sorted(re.findall(r"\d+\.\d\d", body.split("tab:", 1)[-1])), format
+
+    def test_a_tall_table_has_several_floats(self, form: Callable[[str], Run]) -> None:
+        """A float cannot go over a page: the parts have their own, with one number and the notes below the last."""
+        text = render_table([form("alpha_table")], "latex")
+        floats = text.split("\\begin{table*}")[1:]
+
+        assert 1 < len(floats)
+        assert len(floats) - 1 == text.count("(continued)}") == text.count("\\addtocounter{table}{-1}")
+        assert 1 == text.count("\\label{")
+        assert [False] * (len(floats) - 1) + [True] == ["\\parbox" in one for one in floats]
+
+    def test_many_correlations_are_two(self, form: Callable[[str], Run]) -> None:
+        """The lowest and the highest of twenty."""
+        assert re.search(
+            r"over the seeds: “[^”]*” −?\d\.\d\d \(3 pairs\) is the lowest of 20, “", notes_of(form("alpha_table"))
+        )
 
 
 class TestLatexText:

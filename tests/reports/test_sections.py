@@ -23,6 +23,7 @@ ORDER = [
     "verdict",
     "leaderboard",
     "table",
+    "evidence",
     "progress",
     "learning",
     "importance",

@@ -53,7 +53,86 @@ def test_conditions_are_kept_as_they_are_written(read_body: Callable[..., ReadSt
     assert ["synthetic"] == resolved["dev"]
 
 
+def test_noise_and_rooms_are_a_folder_each_or_made(read_body: Callable[..., ReadStudy], tmp_path: Path) -> None:
+    """Relative paths are made absolute; a role may be replaced by an option; nothing need augment."""
+    body = CORPUS + 'noise = "musan"\nrooms = ["synthetic"]\n'
+    read = read_body(body)
+
+    assert (Source(source=str(tmp_path / "musan")),) == read.study.corpus["noise"]
+    assert (Source(source="synthetic"),) == read.study.corpus["rooms"]
+    replaced = read_body(body + "[config]\naugmentation = true\n", corpus=["rooms=/data/rirs"])
+    assert (Source(source="/data/rirs"),) == replaced.study.corpus["rooms"]
+    other = read_body(body + 'test = "synthetic"\n', corpus=["/data/m.csv"])  # another corpus hears the same
+    assert {**read.study.corpus, "train": (Source(source="/data/m.csv"),)} == other.study.corpus
+
+
+NEEDS = 'needs the roles noise and rooms in [corpus]: "synthetic", or folders as MUSAN and RIRS_NOISES'
+BOTH = 'noise = "synthetic"\nrooms = "synthetic"\n'
+SEARCHED = "[search]\ntrials = 2\n[search.space]\naugmentation = true\n"
+HEARD = '[[arm]]\nname = "heard"\nconfig = { augmentation = true }\n'
+PLAIN = '[[arm]]\nname = "AP"\nconfig = { loss = "ap" }\n'
+SCALE = '[scale.big]\ncorpus = { train = "synthetic" }\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "places"),
+    [
+        (CORPUS + "[config]\naugmentation = true", ["config.augmentation"]),
+        (CORPUS + "[config]\naugmentation = true\n" + PLAIN, ["config.augmentation"]),
+        (CORPUS + HEARD, ["arm[1].config.augmentation"]),
+        (CORPUS + "[config]\naugmentation = false\n" + HEARD, ["arm[1].config.augmentation"]),
+        (CORPUS + SEARCHED, ["search.space.augmentation"]),
+        (CORPUS + BOTH + "[config]\naugmentation = true\n" + SCALE, ["scale.big: config.augmentation"]),
+        (CORPUS + BOTH + HEARD + SCALE, ["scale.big: arm[1].config.augmentation"]),
+        (CORPUS + "[scale.big]\nconfig = { augmentation = true }", ["scale.big.config.augmentation"]),
+        (CORPUS + BOTH + HEARD + SEARCHED, []),
+        (CORPUS + HEARD.replace("true", "false, width = 8"), []),
+    ],
+)
+def test_what_augments_needs_noise_and_rooms(
+    mistakes: Callable[..., list[str]], read_body: Callable[..., ReadStudy], body: str, places: list[str]
+) -> None:
+    """Fixed, in an arm, possible in the search, and under a scale, whose corpus is another; said at the knob."""
+    if not places:
+        assert read_body(body)
+        return
+
+    assert [f"{place}: {NEEDS}" for place in places] == mistakes(body)
+
+
 WRONG = {
+    "noise alone": (
+        CORPUS + 'noise = "musan"',
+        'corpus.noise: needs the role rooms beside it: "synthetic" or a folder as RIRS_NOISES',
+    ),
+    "rooms alone": (
+        CORPUS + 'rooms = "rirs"',
+        'corpus.rooms: needs the role noise beside it: "synthetic" or a folder as MUSAN',
+    ),
+    "rooms misspelt": (
+        CORPUS + 'noise = "musan"\nroms = "rirs"',
+        "corpus.roms: no role 'roms'; did you mean 'rooms'?",
+    ),
+    "two noises": (
+        CORPUS + 'noise = ["musan", "synthetic"]\nrooms = "synthetic"',
+        'corpus.noise: must be one source, "synthetic" or a folder as MUSAN, but got 2',
+    ),
+    "filtered noise": (
+        CORPUS + 'noise = { source = "musan", where = { kind = "music" } }\nrooms = "synthetic"',
+        "corpus.noise[1].where: noise is taken as it is; leave out its where",
+    ),
+    "rooms over the telephone": (
+        CORPUS + 'noise = "synthetic"\nrooms = { source = "rirs", condition = "telephone" }',
+        "corpus.rooms[1].condition: rooms is taken as it is; leave out its condition",
+    ),
+    "noise in a bucket": (
+        CORPUS + 'noise = "s3://bucket/musan"\nrooms = "synthetic"',
+        'corpus.noise[1]: must be "synthetic" or a folder as MUSAN on this machine, but got the URI s3://bucket/musan',
+    ),
+    "noise with options": (
+        CORPUS + 'noise = "synthetic?seed=2"\nrooms = "synthetic"',
+        'corpus.noise[1]: must be "synthetic" or a folder as MUSAN; what is made has no options: write "synthetic"',
+    ),
     "unknown key": (
         '[corpus]\ntrain = { source = "b.csv", were = { gender = "F" } }',
         "corpus.train[1].were: a source has no such key; a condition on a column goes into where = { … }; did you mean",

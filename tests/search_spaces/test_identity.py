@@ -16,14 +16,14 @@ NAME = "contrastive_mixup"
 def test_the_identity_of_the_paper_s_config_is_fixed() -> None:
     """Stored runs go by this hash: whoever changes it makes every run directory unreadable for a continued study."""
 
-    assert "a0e72c965fdd" == config_id(NAME, ContrastiveMixup())
+    assert "344961d3163e" == config_id(NAME, ContrastiveMixup())
 
 
 def test_a_trial_s_identity_is_the_hash_of_canonical_json() -> None:
     """Sorted keys, no blanks, the first 12 hex digits: anyone can compute it."""
-    canonical = b'{"config":"a0e72c965fdd","corpus":"fingerprint","seed":1}'
+    canonical = b'{"config":"344961d3163e","corpus":"fingerprint","seed":1}'
 
-    assert hashlib.sha256(canonical).hexdigest()[:12] == trial_id("a0e72c965fdd", 1, "fingerprint")
+    assert hashlib.sha256(canonical).hexdigest()[:12] == trial_id("344961d3163e", 1, "fingerprint")
 
 
 def test_inactive_knobs_are_no_part_of_the_identity() -> None:
@@ -41,6 +41,7 @@ MIXED = st.fixed_dictionaries(
         "beta_alpha": st.sampled_from([0.1, 0.4]),
         "mixup_level": st.sampled_from(["waveform", "log_mel"]),
         "volume": st.sampled_from(["rms", "peak", "none"]),
+        "partner": st.sampled_from(["permutation", "derangement"]),
         "width": st.sampled_from([4, 8]),
     }
 )
@@ -76,7 +77,17 @@ def test_the_trainable_is_part_of_the_identity() -> None:
     assert config_id(NAME, ContrastiveMixup()) != config_id("other", ContrastiveMixup())
 
 
-OTHER_VALUES = {"loss": "ap", "mixup_level": "log_mel", "volume": "peak", "precision": "bf16", "width": 8}
+OTHER_VALUES = {
+    "loss": "ap",
+    "mixup_level": "log_mel",
+    "volume": "peak",
+    "partner": "derangement",
+    "augmentation": True,
+    "negatives": "local",
+    "width": 8,
+    "pooling": "asp",
+    "precision": "bf16",
+}
 
 
 @pytest.mark.parametrize("name", knobs_of(ContrastiveMixup))

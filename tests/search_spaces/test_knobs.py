@@ -51,7 +51,7 @@ def test_the_paper_s_defaults_are_the_baseline() -> None:
 
 def test_mixing_knobs_have_no_effect_without_mixing() -> None:
     """With the plain loss, and the partner's volume with mixed features, nothing is there to be set."""
-    mixing = {"beta_alpha", "mixup_level", "volume"}
+    mixing = {"beta_alpha", "mixup_level", "volume", "partner"}
     names = set(knobs_of(ContrastiveMixup))
 
     assert names - mixing == set(active_knobs(ContrastiveMixup(loss="ap")))
@@ -121,6 +121,13 @@ def test_more_utterances_in_a_batch_than_a_speaker_has_are_a_problem() -> None:
 
     assert ["train_utterances"] == [problem.place for problem in found]
     assert [] == ContrastiveMixup(train_utterances=0, batch_utterances=3).problems()
+
+
+@pytest.mark.parametrize(("negatives", "expected"), [("gather", [400, 400, 400]), ("local", [400, 200, 100])])
+def test_a_query_is_told_apart_from_the_batch_or_from_a_worker_s_share(negatives: str, expected: list[int]) -> None:
+    """One, two and four workers share a batch of 400 speakers."""
+
+    assert expected == [ContrastiveMixup(negatives=negatives).loss_speakers(workers) for workers in (1, 2, 4)]
 
 
 @pytest.mark.parametrize("trainable", CONFIGS)

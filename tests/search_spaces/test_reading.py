@@ -172,7 +172,7 @@ learning_rate = { low = 0.5, high = 0.05 }
     assert [
         "objective[1].metric: contrastive_mixup has no metric 'err'; did you mean 'eer'? (choices: eer, min_dcf)",
         'seeds: must be an integer, but got "3"',
-        "corpus.trian: no role 'trian'; did you mean 'train'? (choices: train, dev, test, trials)",
+        "corpus.trian: no role 'trian'; did you mean 'train'? (choices: train, dev, test, trials, noise, rooms)",
         "search.trials: `trials >= 1` must hold, but got 0",
     ] == messages(read, text)[:4]
     assert messages(read, text)[4].startswith(
@@ -386,8 +386,8 @@ WRONG = {
         "resources.gpus_per_worker: `gpus_per_worker >= 0` must hold",
     ),
     "role of later": (
-        CORPUS + 'noise = "synthetic"',
-        "corpus.noise: contrastive_mixup makes no use of the role 'noise' in this version; leave it out (choices:",
+        CORPUS + 'teacher = "synthetic"',
+        "corpus.teacher: contrastive_mixup makes no use of the role 'teacher' in this version; leave it out (choices:",
     ),
     "no train": ('[corpus]\ndev = "synthetic"', "corpus.train: is missing: write train = "),
     "source is a number": ("[corpus]\ntrain = 3", "corpus.train: must be a source or a list of sources, but got 3"),
@@ -517,7 +517,12 @@ def test_a_mistake_in_the_head_is_one_precise_message(read: Read, old: str, new:
         ({"trials": 0}, "--trials: `trials >= 1` must hold, but got 0"),
         ({"workers": 0}, "--workers: `workers >= 1` must hold, but got 0"),
         ({"corpus": ["trian=synthetic"]}, "--corpus trian: no role 'trian'; did you mean 'train'?"),
-        ({"corpus": ["noise=synthetic"]}, "--corpus noise: contrastive_mixup makes no use of the role 'noise'"),
+        (
+            {"corpus": ["finetune=synthetic"]},
+            "--corpus finetune: contrastive_mixup makes no use of the role 'finetune'",
+        ),
+        ({"corpus": ["noise=synthetic"]}, "--corpus noise: needs the role rooms beside it"),
+        ({"sets": ["augmentation=true"]}, "--set augmentation: needs the roles noise and rooms in [corpus]: "),
         ({"seeds": 0}, "--seeds: `seeds >= 1` must hold, but got 0"),
         ({"scale": "paper"}, "--scale paper: the study has no scales"),
         ({"corpus": ["dev="]}, "--corpus dev=: needs a source"),

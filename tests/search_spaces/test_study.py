@@ -126,6 +126,7 @@ class Deep:
 
     metrics: ClassVar[dict[str, str]] = {"eer": "minimize"}
     roles: ClassVar[tuple[str, ...]] = ("train",)
+    needs: ClassVar[dict[str, tuple[str, ...]]] = {}
     sample_rate: ClassVar[int] = 16_000
 
     net: str = knob("plain", "which net", choices=("plain", "deep"))

@@ -1,4 +1,4 @@
-"""A corpus of hand-made voices, a store in memory, and tasks small enough to train in a second."""
+"""A corpus of hand-made voices, a bank of noise, a store in memory, and tasks small enough to train in a second."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,6 +11,7 @@ import torch
 
 from search_spaces.contrastive_mixup import ContrastiveMixup
 from trainables.contrastive_mixup import build
+from trainables.corpora.banks import KINDS, Bank, Clips
 from trainables.corpora.corpus import Corpus, Row, build_corpus, table_of
 from trainables.corpora.splits import Splits, audio_caches
 from trainables.corpora.trial_pairs import TrialPairs
@@ -77,8 +78,21 @@ def corpus_of(counts: dict[int, int], path: str | None = None) -> Corpus:
     return build_corpus(table_of(rows), sources=(Hums(),), sample_rate=SAMPLE_RATE)
 
 
+def small_bank() -> Bank:
+    """Eight clips of noise of each kind: some shorter than a crop, some longer."""
+    generator = np.random.default_rng(0)
+    lengths = [2_000 + 1_500 * i for i in range(8)]
+    clips = {
+        kind: Clips(
+            samples_N=(generator.standard_normal(sum(lengths)) * 2000).astype(np.int16), ends_C=np.cumsum(lengths)
+        )
+        for kind in KINDS
+    }
+    return Bank(clips=clips, sample_rate=SAMPLE_RATE, fingerprint="small bank")
+
+
 def small_splits(**train: Any) -> Splits:
-    """8 train speakers of 2 to 4 utterances, 4 dev speakers of 5, 3 test speakers of 4 with a list of trials."""
+    """8 train speakers of 2 to 4 utterances, 4 dev speakers of 5, 3 test speakers of 4 with trials, and a bank."""
     return Splits(
         train=corpus_of({speaker: 2 + speaker % 3 for speaker in range(8)}, **train),
         dev=corpus_of(dict.fromkeys(range(20, 24), 5)),
@@ -88,6 +102,7 @@ def small_splits(**train: Any) -> Splits:
         notes=(),
         fingerprint="small",
         test_fingerprint="small test",
+        bank=small_bank(),
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from trainables.batches import plan_batches, share_of
+from trainables.batches import draw_derangement, plan_batches, share_of
 
 SPEAKERS = [f"s{i % 10}" for i in range(57)]  # 10 speakers of 5 or 6 utterances
 
@@ -21,6 +21,7 @@ def plan(
     batch_utterances=2,
     beta_alpha=0.4,
     seed=3,
+    **options,
 ):
     return plan_batches(
         speakers=speakers,
@@ -30,6 +31,7 @@ def plan(
         batch_utterances=batch_utterances,
         beta_alpha=beta_alpha,
         seed=seed,
+        **options,
     )
 
 
@@ -114,6 +116,53 @@ def test_plans_never_change():
     ]
 
     assert "aa50e0c97d38f7da" == hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
+
+
+def test_plans_with_passes_and_derangements_never_change():
+    """Their streams too are what a run that goes on needs again."""
+    speakers = [f"s{i * i % 97}" for i in range(500)]
+    pinned = plan(speakers=speakers, batch_speakers=10, passes=2, partner="derangement", shares=2)
+
+    assert "9630bb5e4f7e14af" == hashlib.sha256(repr(flat(pinned.batches(1))).encode()).hexdigest()[:16]
+
+
+def test_the_first_of_several_passes_is_the_only_one():
+    """More passes come after it and change nothing of it, nor of each other."""
+    one, two, five = (plan(passes=passes).batches(4) for passes in (1, 2, 5))
+
+    assert flat(plan().batches(4)) == flat(one) == flat(two)[: len(one)]
+    assert flat(two) == flat(five)[: len(two)]
+
+
+def test_an_epoch_of_passes_holds_every_group_of_each():
+    """All speakers in every batch: nothing is left over, and each utterance comes once a pass, in other groups."""
+    speakers = [f"s{i % 10}" for i in range(40)]
+    passes = plan(speakers=speakers, batch_speakers=10, passes=3).batches(1)
+
+    assert 6 == len(passes)
+    pairs = []
+    for first in (0, 2, 4):
+        rows_GU = np.concatenate([batch.utterances_SU for batch in passes[first : first + 2]])
+        pairs.append({frozenset(rows) for rows in rows_GU.tolist()})
+        assert list(range(40)) == sorted(rows_GU.flat)
+    assert 3 == len({frozenset(each) for each in pairs})
+    ratios = {batch.ratio for batch in passes}
+    assert 6 == len(ratios)
+    assert not ratios & {batch.ratio for batch in plan(speakers=speakers, batch_speakers=10, passes=3).batches(2)}
+
+
+@pytest.mark.parametrize("steps", [1, 3, 7])
+def test_an_epoch_of_steps_is_the_beginning_of_as_many_passes_as_it_takes(steps):
+    """So many batches whatever a pass holds; `passes` does not matter."""
+    of_passes = plan(passes=steps).batches(5)
+    of_steps = plan(steps=steps, passes=3).batches(5)
+
+    assert steps == len(of_steps) <= len(of_passes)
+    for a, b in zip(of_steps, of_passes, strict=False):
+        assert (a.utterances_SU == b.utterances_SU).all()
+        assert (a.starts_SU == b.starts_SU).all()
+        assert (a.partner_S == b.partner_S).all()
+        assert a.ratio == b.ratio
 
 
 def test_speakers_may_be_a_column_of_a_table():
@@ -250,6 +299,61 @@ def test_partners_are_a_permutation_with_fixed_points_allowed():
 
     assert all(sorted(partner) == [0, 1, 2, 3] for partner in partners)
     assert np.mean([(partner == np.arange(4)).sum() for partner in partners]) == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("batch_speakers", [2, 3, 8])
+def test_a_derangement_leaves_nobody_to_himself(batch_speakers):
+    """Everyone is somebody's partner once and nobody his own, in a batch of two as well."""
+    drawn = plan(partner="derangement", batch_speakers=batch_speakers)
+    partners = [batch.partner_S for epoch in range(1, 51) for batch in drawn.batches(epoch)]
+
+    assert all(sorted(partner) == list(range(batch_speakers)) for partner in partners)
+    assert not any((partner == np.arange(batch_speakers)).any() for partner in partners)
+
+
+def test_every_derangement_is_as_likely():
+    """Four things have nine; each comes a ninth of the time, within four standard deviations."""
+    generator = np.random.default_rng(0)
+    counts = Counter(tuple(draw_derangement(generator, 4).tolist()) for _ in range(9000))
+
+    assert 9 == len(counts)
+    assert max(abs(count - 1000) for count in counts.values()) < 4 * (9000 * 1 / 9 * 8 / 9) ** 0.5
+
+
+@pytest.mark.parametrize("partner", ["permutation", "derangement"])
+def test_partners_stay_within_their_worker_s_share(partner):
+    """Two shares of a batch of six, each a permutation of its own; they differ from each other and between batches."""
+    batches = [
+        batch for epoch in range(1, 31) for batch in plan(batch_speakers=6, shares=2, partner=partner).batches(epoch)
+    ]
+    drawn = [(batch.partner_S[:3].tolist(), (batch.partner_S[3:] - 3).tolist()) for batch in batches]
+
+    assert all([0, 1, 2] == sorted(share) for shares in drawn for share in shares)
+    assert (2 if partner == "derangement" else 6) == len({tuple(first) for first, _ in drawn})
+    assert any(first != second for first, second in drawn)
+    if partner == "derangement":
+        assert not any((batch.partner_S == np.arange(6)).any() for batch in batches)
+
+
+@pytest.mark.parametrize(
+    "options", [{"partner": "derangement"}, {"shares": 2}, {"shares": 2, "partner": "derangement"}]
+)
+def test_how_partners_are_drawn_changes_nothing_else(options):
+    """Order, crops and λ are those of any other arm, over several passes too."""
+    plain, other = plan(passes=2).batches(5), plan(passes=2, **options).batches(5)
+    for a, b in zip(plain, other, strict=True):
+        assert (a.utterances_SU == b.utterances_SU).all()
+        assert (a.starts_SU == b.starts_SU).all()
+        assert a.ratio == b.ratio
+    assert any((a.partner_S != b.partner_S).any() for a, b in zip(plain, other, strict=True))
+
+
+@pytest.mark.parametrize(("batch_speakers", "shares"), [(4, 4), (4, 3)])
+def test_a_share_that_tells_nobody_apart_is_an_error(batch_speakers, shares):
+    """A share of one speaker has no negatives; an uneven one is no share. Both numbers are named."""
+    numbers = f"and at least twice it, .* but got batch_speakers={batch_speakers} and {shares} workers"
+    with pytest.raises(ValueError, match=numbers):
+        plan(batch_speakers=batch_speakers, shares=shares)
 
 
 def test_workers_share_the_speakers_without_gaps():

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from trainables import contrastive_mixup
-from trainables.contrastive_mixup import CROPS_AT_ONCE
+from trainables import embedding
+from trainables.augmentation import augment, plan_augmentation
+from trainables.contrastive_mixup import steps_of_epoch
 from trainables.corpora.trial_pairs import TrialPairs, trial_pairs
 from trainables.losses import angular_prototypical_loss, contrastive_mixup_loss
 from trainables.metrics import equal_error_rate, minimum_detection_cost
 
 LOSSES = ["ap", "ce_mixup", "contrastive_mixup"]
+CASES = [*LOSSES, "all, waveform", "all, log_mel"]
 
 
 def first_batch(task, epoch=1):
@@ -26,7 +28,13 @@ def first_batch(task, epoch=1):
 
 @pytest.mark.parametrize(
     "knobs",
-    [*({"loss": loss} for loss in LOSSES), {"mixup_level": "log_mel"}, {"precision": "bf16"}, {"batch_utterances": 3}],
+    [
+        *({"loss": loss} for loss in LOSSES),
+        {"mixup_level": "log_mel"},
+        {"precision": "bf16"},
+        {"batch_utterances": 3},
+        {"pooling": "asp", "partner": "derangement", "augmentation": True},
+    ],
     ids=str,
 )
 def test_the_loss_falls_on_one_batch(make_task, knobs):
@@ -84,6 +92,113 @@ def test_only_queries_are_mixed(make_task):
     )
 
     torch.testing.assert_close(module(batch), expected)
+
+
+@pytest.mark.parametrize("mixup_level", ["waveform", "log_mel"])
+def test_prototypes_reach_the_net_as_they_are(make_task, mixup_level):
+    """Bit for bit the features they have without mixing; every query that has a partner is another one."""
+    task = make_task(mixup_level=mixup_level, partner="derangement")
+    heard = []
+    task.module.net.register_forward_pre_hook(lambda _, arguments: heard.append(arguments[0]))
+    batch = first_batch(task)
+    for ratio in (1.0, 0.6):
+        task.module(replace(batch, ratio=ratio))
+    (plain_BFT, mixed_BFT), own = heard, len(batch.utterances_SUT)
+
+    assert torch.equal(plain_BFT[:own], mixed_BFT[:own])
+    assert all(not torch.equal(a, b) for a, b in zip(plain_BFT[own:], mixed_BFT[own:], strict=True))
+
+
+@pytest.mark.parametrize("mixup_level", ["waveform", "log_mel"])
+@pytest.mark.parametrize(("gain", "within"), [(4.0, 1e-6), (0.25, 1e-5)])
+def test_a_gain_common_to_all_crops_changes_nothing(make_task, mixup_level, gain, within):
+    """But for the floor of 1e-6 under the logarithm, which a quieter crop is nearer to."""
+    task = make_task(mixup_level=mixup_level)
+    task.module.double().eval()
+    batch = replace(first_batch(task), ratio=0.6)
+    louder = replace(
+        batch, utterances_SUT=batch.utterances_SUT.double() * gain, partners_ST=batch.partners_ST.double() * gain
+    )
+
+    assert task.module(batch).item() == pytest.approx(task.module(louder).item(), rel=within)
+
+
+@pytest.mark.parametrize("pooling", ["sap", "asp"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_of_all_parameters_are_the_numerical_ones(make_task, loss, pooling):
+    """The whole of it, batch norm and pooling included: in float64, along a random direction of all parameters."""
+    torch.manual_seed(0)
+    task = make_task(loss=loss, pooling=pooling)
+    module = task.module.double()
+    batch = replace(first_batch(task), ratio=0.6)
+    parameters = list(module.parameters())
+    # Steps so small that no ReLU's input changes its sign.
+    directions = [1e-7 * p.detach().std(correction=0) * torch.randn_like(p) for p in parameters]
+    module(batch).backward()
+    slope = sum((p.grad * direction).sum() for p, direction in zip(parameters, directions, strict=True)).item()
+    values = []
+    for step in (1, -2):
+        with torch.no_grad():
+            torch._foreach_add_(parameters, directions, alpha=step)
+            values.append(module(batch).item())
+
+    assert abs(slope) > 1e-9
+    assert slope == pytest.approx((values[0] - values[1]) / 2, rel=1e-6)
+
+
+def test_utterances_are_augmented_before_they_are_mixed(make_task, splits):
+    """The whole batch by the plan of (seed, epoch, batch); then the partner's level is matched, then it is mixed."""
+    task, plain = (make_task(seed=1, augmentation=augmentation, beta_alpha=0.6) for augmentation in (True, False))
+    module = task.module.eval()
+    for number, (batch, raw) in enumerate(zip(task.batches(2), plain.batches(2), strict=True)):
+        plan = plan_augmentation(seed=1, epoch=2, batch=number, num_crops=8, bank=splits.bank)
+        heard_SUT = augment(raw.utterances_SUT.flatten(0, 1), plan=plan, bank=splits.bank).unflatten(0, (4, 2))
+        partners_ST = heard_SUT[raw.partner_G, -1]
+
+        assert torch.float32 == batch.utterances_SUT.dtype
+        assert torch.equal(heard_SUT, batch.utterances_SUT)
+        assert torch.equal(partners_ST, batch.partners_ST)
+        assert not torch.equal(raw.utterances_SUT.float(), batch.utterances_SUT)
+        queries_ST = heard_SUT[:, -1]
+        gain_S1 = queries_ST.norm(dim=1, keepdim=True) / partners_ST.norm(dim=1, keepdim=True)
+        expected = contrastive_mixup_loss(
+            queries_SD=module.embed(batch.ratio * queries_ST + (1 - batch.ratio) * gain_S1 * partners_ST),
+            prototypes_SD=module.embed(heard_SUT[:, 0]),
+            partner_S=raw.partner_G,
+            ratio=batch.ratio,
+            scale=10.0,
+            bias=-5.0,
+        )
+        torch.testing.assert_close(module(batch), expected)
+    assert 1 == number
+
+
+def test_what_is_scored_is_never_augmented(make_task):
+    """Dev is what it is."""
+    assert make_task().evaluate() == make_task(augmentation=True).evaluate()
+
+
+def test_augmentation_needs_a_bank(make_task, splits):
+    """That a study has one is checked when it is read."""
+    with pytest.raises(AssertionError, match="the roles noise and rooms"):
+        make_task.func(replace(splits, bank=None), augmentation=True)
+
+
+def test_an_epoch_has_the_steps_of_its_passes(make_task, splits):
+    """What is planned for is what is done."""
+    for passes in (1, 3):
+        task = make_task(passes=passes)
+        steps = sum(1 for _ in task.batches(1))
+
+        assert 2 * passes == steps == steps_of_epoch(task._config, splits.train.table)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_one_worker_has_no_other_negatives_than_its_own(make_task, loss):
+    """Gathered or local, one worker trains on the same."""
+    gathered, local = (make_task(loss=loss, negatives=negatives) for negatives in ("gather", "local"))
+
+    assert gathered.module(first_batch(gathered)).item() == local.module(first_batch(local)).item()
 
 
 def test_the_level_of_the_partner_is_matched(make_task):
@@ -225,10 +340,10 @@ def test_embeddings_come_in_pieces_of_any_size(make_task, monkeypatch):
     """What bounds the memory does not change a score."""
     whole, pieces = make_task(), make_task()
     whole.evaluate()
-    monkeypatch.setattr(contrastive_mixup, "CROPS_GATHERED", CROPS_AT_ONCE)
+    monkeypatch.setattr(embedding, "CROPS_GATHERED", embedding.CROPS_AT_ONCE)
     pieces.evaluate()
 
-    assert whole._dev_crops.utterance_C.size > CROPS_AT_ONCE
+    assert whole._dev_crops.utterance_C.size > embedding.CROPS_AT_ONCE
     assert whole.scores().equals(pieces.scores())
 
 
@@ -284,8 +399,28 @@ def test_bfloat16_keeps_loss_and_weights_in_float32(make_task):
 
     assert torch.float32 == loss.dtype
     assert {torch.float32} == {p.grad.dtype for p in task.module.parameters()}
+    assert torch.float32 == task.module.embed(batch.utterances_SUT[:, 0]).dtype
     assert loss.item() != exact.item()
     assert loss.item() == pytest.approx(exact.item(), rel=0.05)
+
+
+@pytest.mark.parametrize("pooling", ["sap", "asp"])
+def test_bfloat16_is_for_convolutions_alone(make_task, pooling):
+    """Features come in float32, and pooling, embedding and loss are float32 again."""
+    task = make_task(precision="bf16", pooling=pooling)
+    net, seen = task.module.net, {}
+    for name in ("stem", "blocks.0.conv1", "pooling", "embedding"):
+
+        def remember(_module, arguments, result, name=name):
+            seen[name] = (arguments[0].dtype, result.dtype)
+
+        net.get_submodule(name).register_forward_hook(remember)
+    task.module(first_batch(task))
+
+    single, half = torch.float32, torch.bfloat16
+    assert (single, half) == seen["stem"]
+    assert (half, half) == seen["blocks.0.conv1"]
+    assert (single, single) == seen["pooling"] == seen["embedding"]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -334,26 +469,55 @@ def ranks(tmp_path_factory):
     return {(size, rank): torch.load(folder / f"{size}-{rank}.pt") for size, rank in places}
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("rank", [0, 1])
-def test_two_workers_train_as_one(ranks, loss, rank):
-    """In float64 losses and weights over Adam's steps (20 of contrastive mixup) agree to 1e-8."""
-    (one, _), (two, _) = ranks[1, 0][loss], ranks[2, rank][loss]
+def test_two_workers_train_as_one(ranks, case, rank):
+    """In float64 losses and weights over Adam's steps, 20 of the cases with everything switched on, agree to 1e-8."""
+    (one, _), (two, _) = ranks[1, 0][case], ranks[2, rank][case]
 
-    assert (20 if loss == "contrastive_mixup" else 3) == len(two["losses"])
+    assert (3 if case in LOSSES else 20) == len(two["losses"])
     assert one["losses"] == pytest.approx(two["losses"], rel=1e-8)
     assert_same(one["gradients"], two["gradients"], within=1e-8)
     assert_same(one["weights"], two["weights"], within=1e-8)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("rank", [0, 1])
-def test_two_workers_start_as_one_in_float32(ranks, loss, rank):
+def test_two_workers_start_as_one_in_float32(ranks, case, rank):
     """The first step's gradients, whose rounding was not yet multiplied by Adam."""
-    (_, one), (_, two) = ranks[1, 0][loss], ranks[2, rank][loss]
+    (_, one), (_, two) = ranks[1, 0][case], ranks[2, rank][case]
 
     assert one["losses"] == pytest.approx(two["losses"], rel=1e-5)
-    assert_same(one["gradients"], two["gradients"], within=1e-4)
+    assert_same(one["gradients"], two["gradients"], within=1e-5)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_local_negatives_are_those_of_a_share(ranks, rank):
+    """Two workers equal a slow loop over the shares, one net each, over 6 steps; so do weights, statistics, scores."""
+    one, two = ranks[1, 0]["local"], ranks[2, rank]["local"]
+
+    assert 6 == len(two["losses"])
+    assert one["losses"] == pytest.approx(two["losses"], rel=1e-8)
+    assert_same(one["gradients"], two["gradients"], within=1e-8)
+    assert_same(one["weights"], two["weights"], within=1e-8)
+    assert one["scores"] == pytest.approx(two["scores"], abs=1e-6)
+    assert ranks[2, 1 - rank]["local"]["scores"] == two["scores"]
+
+
+def test_local_negatives_are_others(ranks):
+    """Of four speakers a share has two: log 2 of an untrained net instead of log 4."""
+    local, (gathered, _) = ranks[2, 0]["local"], ranks[2, 0]["all, waveform"]
+
+    assert math.log(2) == pytest.approx(local["losses"][0], rel=0.1)
+    assert math.log(4) == pytest.approx(gathered["losses"][0], rel=0.1)
+
+
+@pytest.mark.parametrize("case", ["all, waveform", "all, log_mel"])
+def test_two_workers_cut_the_gradient_of_the_whole_batch(ranks, case):
+    """To the largest norm that was set: the comparisons above are of gradients that were cut."""
+    norms = [torch.stack([g.norm() for g in ranks[size, 0][case][0]["gradients"].values()]).norm() for size in (1, 2)]
+
+    assert [0.5, 0.5] == pytest.approx([norm.item() for norm in norms], rel=1e-4)
 
 
 def assert_same(expected, actual, *, within):

@@ -137,6 +137,26 @@ def test_a_trial_killed_in_the_middle_of_an_epoch_loses_that_epoch_alone(store, 
     assert weights(whole.store, 3) == weights(store, 3)
 
 
+def test_a_kill_within_a_pass_loses_nothing(store, make_task):
+    """An epoch of two passes, each utterance augmented, gradients cut: stopped in the second pass, then continued."""
+
+    def task():
+        return make_task(passes=2, augmentation=True, partner="derangement", pooling="asp", gradient_clip=1.0, epochs=2)
+
+    whole = Driver(type(store)())
+    whole.run(task)
+    # One question an epoch and one a step, 4 steps an epoch: this one is before the last step of epoch 2.
+    driver = Driver(store, stop_when_asked=1 + 5 + 5)
+    driver.run(task)
+
+    assert 1 == driver.rows[-1]["epoch"]
+    driver.stop_when_asked = None
+    driver.run(task, seen=1, attempt=2)
+
+    assert whole.metrics() == driver.metrics()
+    assert weights(whole.store, 2) == weights(store, 2)
+
+
 def test_rows_that_the_driver_lost_are_sent_again(store, make_task):
     """A driver that died knows less than the checkpoint does: its rows come first, then new ones."""
     driver = Driver(store, stop_at=2)
@@ -379,8 +399,9 @@ class Noise(nn.Module):
 class Toy:
     """A task without speech; it has no `after_step`."""
 
-    def __init__(self, *, until=-1, eer=0.5, test_eer=0.5):
-        self.module, self.epochs, self.eer, self.test_eer = Noise(until), 3, eer, test_eer
+    def __init__(self, *, until=-1, eer=0.5, test_eer=0.5, gradient_clip=0.0, module=None):
+        self.module, self.epochs, self.eer, self.test_eer = module or Noise(until), 3, eer, test_eer
+        self.gradient_clip = gradient_clip
 
     def optimizer(self):
         optimizer = torch.optim.SGD(self.module.parameters(), lr=0.01)
@@ -407,6 +428,53 @@ def test_a_loss_that_is_not_finite_ends_the_trial(driver):
     assert "diverged at epoch 3, loss nan, learning_rate 0.01" == str(caught.value)
     assert [0, 1, 2] == [row["epoch"] for row in driver.rows]
     assert 2 == Checkpoints(driver.store, FOLDER, 1).load_newest()[0]
+
+
+class Steep(nn.Module):
+    """A loss of 0 whose gradient is (3, 4) in each step, or not a number from step `until` on."""
+
+    def __init__(self, until=-1):
+        super().__init__()
+        self.three, self.four = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(2, 1))
+        self.left = until
+
+    def forward(self, _batch):
+        self.left -= 1
+        value = (3 * self.three + torch.tensor([4.0, 0.0]) @ self.four).sum()
+        # The root's slope at 0 is infinite, and 0 * inf is not a number.
+        return (value - value.detach()) + (0 * (value - value.detach()).abs().sqrt() if self.left == 0 else 0)
+
+
+@pytest.mark.parametrize(
+    ("gradient_clip", "step"),
+    [(0.0, (3.0, 4.0)), (2.5, (1.5, 2.0)), (5.1, (3.0, 4.0))],
+    ids=["off", "half", "above the norm"],
+)
+def test_the_gradient_is_cut_to_its_largest_norm(store, gradient_clip, step):
+    """The 2-norm over all parameters, 5 here; the direction stays, and so does a gradient that is small enough."""
+    driver = Driver(store, stop_at=1)
+    task = Toy(gradient_clip=gradient_clip, module=Steep())
+    driver.run(lambda: task)
+
+    # Two steps at learning rate 0.01.
+    assert [1 - 0.02 * step[0]] == pytest.approx(task.module.three.tolist())
+    assert [[pytest.approx(1 - 0.02 * step[1])], [1.0]] == task.module.four.tolist()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_learning_rate_that_is_too_high_is_named(driver, make_task, precision):
+    """The first steps throw the weights out of range, the loss of a later one says so."""
+    with pytest.raises(Diverged, match=r"^diverged at epoch 1, loss nan, learning_rate 1e\+10$"):
+        driver.run(lambda: make_task(precision=precision, learning_rate=1e10, passes=3))
+
+
+def test_a_gradient_that_is_not_finite_ends_the_trial(driver):
+    """Where gradients are cut it is seen before the step, while the loss is finite."""
+    with pytest.raises(Diverged) as caught:
+        driver.run(lambda: Toy(gradient_clip=1.0, module=Steep(until=5)))
+
+    assert "diverged at epoch 3, gradient norm nan, learning_rate 0.01" == str(caught.value)
+    assert [0, 1, 2] == [row["epoch"] for row in driver.rows]
 
 
 def test_a_metric_that_is_not_finite_ends_the_trial(driver):

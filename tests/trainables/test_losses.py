@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainables.losses import angular_prototypical_loss, ce_mixup_loss, contrastive_mixup_loss
+from trainables.mixup import mix_waveforms
 
 SPEAKERS, UTTERANCES, EMBEDDING = 5, 3, 4
 MIXUPS = [contrastive_mixup_loss, ce_mixup_loss]
@@ -237,6 +238,27 @@ def test_mixup_gradients_are_the_numerical_ones(loss, ratio):
     assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in inputs])
 
 
+@pytest.mark.parametrize("loss", MIXUPS)
+@pytest.mark.parametrize("volume", ["rms", "peak", "none"])
+def test_gradients_through_mixing_are_the_numerical_ones(loss, volume):
+    """From the loss to the waveforms that were mixed, to those of the prototypes, and to the net between them."""
+    partner = torch.tensor([1, 2, 0, 3])
+
+    def function(queries_ST, prototypes_ST, weights_TD):
+        mixed_ST = mix_waveforms(waveforms_ST=queries_ST, partners_ST=queries_ST[partner], ratio=0.3, volume=volume)
+        return loss(
+            queries_SD=torch.tanh(mixed_ST @ weights_TD),
+            prototypes_SD=torch.tanh(prototypes_ST @ weights_TD),
+            partner_S=partner,
+            ratio=0.3,
+            scale=10.0,
+            bias=-5.0,
+        )
+
+    inputs = draw(4, 6), draw(4, 6, seed=1), draw(6, 3, seed=2)
+    assert torch.autograd.gradcheck(function, [x.requires_grad_() for x in inputs])
+
+
 def test_contrastive_mixup_gradient_sharpens_itself():
     """d loss / d logits = (softmax - r) / S with r proportional to d * exp(logits) (methods of equation 7)."""
     queries = draw(3, 3)
@@ -287,6 +309,19 @@ def test_zero_embeddings_have_cosine_0_and_no_gradient(dtype):
     loss.backward()
     assert math.log(3) == pytest.approx(loss.item())
     assert torch.zeros(3, 2, 4, dtype=dtype).tolist() == embeddings.grad.tolist()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("utterance", [0, 1], ids=["prototype", "query"])
+def test_a_spoilt_embedding_spoils_the_loss(value, utterance):
+    """One number that is not finite is seen in each of the losses: it must not pass for a vector of zero length."""
+    embeddings = draw(3, 2, 4)
+    embeddings[1, utterance, 2] = value
+    mixtures = {"queries_SD": embeddings[:, 1], "prototypes_SD": embeddings[:, 0], "scale": 10.0, "bias": -5.0}
+    partner = torch.tensor([1, 2, 0])
+    losses = [loss(**mixtures, partner_S=partner, ratio=0.3) for loss in MIXUPS]
+    losses.append(angular_prototypical_loss(embeddings_SUD=embeddings, scale=10.0, bias=-5.0))
+    assert [True] * 3 == [math.isnan(loss.item()) for loss in losses]
 
 
 @given(exponent=st.integers(-12, 12), seed=st.integers(0, 100))

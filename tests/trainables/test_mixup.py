@@ -87,6 +87,24 @@ def test_gradients_pass_silent_rows(volume):
     assert own.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("volume", ["rms", "peak", "none"])
+@pytest.mark.parametrize("ratio", [0.0, 0.3, 1.0])
+def test_gradients_of_mixed_waveforms_are_the_numerical_ones(volume, ratio):
+    """Both waveforms are differentiable, by way of their levels too."""
+    pair = noise(3, 7).requires_grad_(), noise(3, 7, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda own, partners: mix_waveforms(waveforms_ST=own, partners_ST=partners, ratio=ratio, volume=volume), pair
+    )
+
+
+def test_gradients_of_mixed_features_are_the_numerical_ones():
+    """Both features are differentiable."""
+    pair = noise(2, 3, 4).requires_grad_(), noise(2, 3, 4, seed=1).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda own, partners: mix_features(features_SFT=own, partners_SFT=partners, ratio=0.3), pair
+    )
+
+
 @pytest.mark.parametrize("gain", [3.0, 0.2])
 def test_features_do_not_see_a_gain_common_to_both(gain):
     """Only the relative level matters to normalised log-mel features (up to the floor under the logarithm)."""

@@ -4,20 +4,34 @@ Results go to FOLDER/SIZE-RANK.pt. It stands beside conftest.py, whose small cor
 share a folder as their store.
 """
 
+import copy
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from conftest import small_splits, small_task
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from trainables.augmentation import augment, plan_augmentation
 from trainables.checkpoints import Checkpoints, InitialError, weights_of
+from trainables.corpora.corpus import crop
 from trainables.loop import Directive, fit
+from trainables.verifier import Crops
 
-STEPS = {"ap": 3, "ce_mixup": 3, "contrastive_mixup": 20}
+ALL = {"augmentation": True, "partner": "derangement", "pooling": "asp", "gradient_clip": 0.5, "beta_alpha": 0.6}
+# How many steps, and with which knobs.
+CASES = {
+    "ap": (3, {"loss": "ap"}),
+    "ce_mixup": (3, {"loss": "ce_mixup", "beta_alpha": 0.6}),
+    "contrastive_mixup": (3, {"beta_alpha": 0.6}),
+    "all, waveform": (20, ALL),
+    "all, log_mel": (20, {**ALL, "mixup_level": "log_mel", "loss": "ce_mixup", "passes": 2}),
+}
+LOCAL = (6, {**ALL, "negatives": "local"})
 # With many seeds one of the net's ReLUs has an input so near zero that the rounding of float32 decides its gradient.
 SEED = 2
 
@@ -56,6 +70,8 @@ def training(task, steps):
         optimizer.zero_grad()
         loss = model(batch)
         loss.backward()
+        if task.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(task.module.parameters(), task.gradient_clip)
         losses.append(loss.item())
         gradients = gradients or {name: p.grad.clone() for name, p in task.module.named_parameters()}
         optimizer.step()
@@ -63,12 +79,70 @@ def training(task, steps):
     return {"losses": losses, "gradients": gradients, "weights": task.module.state_dict()}
 
 
+def local(splits, rank, size):
+    """Negatives of a worker's own: by two workers, or share after share in one process; then dev, scored with them."""
+    steps, knobs = LOCAL
+    task = small_task(splits, seed=SEED, rank=rank, size=size, **knobs)
+    task.module.double()
+    results = training(task, steps) if size > 1 else share_after_share(task, splits, steps)
+    results["metrics"] = task.evaluate()
+    results["scores"] = task.scores()["score"].to_pylist()
+    results["weights"] = task.module.state_dict()  # with the statistics that were scored with
+    return results
+
+
+def share_after_share(task, splits, steps):
+    """What two workers do, step by step: each share's loss by a net of its own, then the mean of their gradients."""
+    plan = replace(task._plan, shares=2)
+    first, second = task.module.train(), copy.deepcopy(task.module).train()
+    optimizer, _ = task.optimizer()
+    losses, gradients = [], {}
+    batches = ((epoch, *numbered) for epoch in range(1, steps + 1) for numbered in enumerate(plan.batches(epoch)))
+    for epoch, number, batch in islice(batches, steps):
+        heard_SUT = heard(task, splits, batch, epoch=epoch, number=number)
+        optimizer.zero_grad()
+        second.zero_grad()
+        shares = []
+        for module, rows in ((first, slice(0, 2)), (second, slice(2, 4))):
+            crops = Crops(
+                utterances_SUT=heard_SUT[rows],
+                partners_ST=heard_SUT[batch.partner_S[rows], -1],
+                partner_G=torch.from_numpy(batch.partner_S[rows] - rows.start),
+                ratio=batch.ratio,
+            )
+            shares.append(module(crops))
+            shares[-1].backward()
+        losses.append(sum(shares).item() / 2)
+        for one, other in zip(first.parameters(), second.parameters(), strict=True):
+            one.grad = (one.grad + other.grad) / 2
+        torch.nn.utils.clip_grad_norm_(first.parameters(), task.gradient_clip)
+        gradients = gradients or {name: p.grad.clone() for name, p in first.named_parameters()}
+        optimizer.step()
+        task.after_step()
+        with torch.no_grad():
+            for one, other in zip(first.parameters(), second.parameters(), strict=True):
+                other.copy_(one)
+    return {"losses": losses, "gradients": gradients}
+
+
+def heard(task, splits, batch, *, epoch, number):
+    """All crops of a batch, read one by one and augmented together."""
+    audio, num_samples = task._audio["train"], round(task._config.crop_s * 16_000)
+    crops = [
+        crop(audio.waveform(int(row)), float(start), num_samples)
+        for row, start in zip(batch.utterances_SU.flat, batch.starts_SU.flat, strict=True)
+    ]
+    plan = plan_augmentation(seed=SEED, epoch=epoch, batch=number, num_crops=len(crops), bank=splits.bank)
+    waveforms_BT = augment(torch.from_numpy(np.stack(crops)).double(), plan=plan, bank=splits.bank)
+    return waveforms_BT.unflatten(0, batch.utterances_SU.shape)
+
+
 def loop(splits, folder, rank, size):
     """A trial that is stopped before a step, then by the driver, then finished, then asked for its end again."""
     rows, outcomes, tasks = [], [], []
 
     def build_task():
-        tasks.append(small_task(splits, rank=rank, size=size))
+        tasks.append(small_task(splits, rank=rank, size=size, gradient_clip=1.0))
         return tasks[-1]
 
     def attempt(number, *, seen, stop_at=None, stop_when_asked=None):
@@ -155,11 +229,11 @@ def main(rank, size, folder):
         dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=size)
     splits = small_splits()
     results = {}
-    for loss, steps in STEPS.items():
-        knobs = {"seed": SEED, "loss": loss, "beta_alpha": 0.6, "rank": rank, "size": size}
-        exact, single = small_task(splits, **knobs), small_task(splits, **knobs)
+    for name, (steps, knobs) in CASES.items():
+        exact, single = (small_task(splits, seed=SEED, rank=rank, size=size, **knobs) for _ in range(2))
         exact.module.double()
-        results[loss] = [training(exact, steps), training(single, 1)]
+        results[name] = [training(exact, steps), training(single, 1)]
+    results["local"] = local(splits, rank, size)
     fresh = small_task(splits, rank=rank, size=size)
     results["metrics"] = fresh.evaluate()
     results["scores"] = fresh.scores()["score"].to_pylist()

@@ -22,7 +22,8 @@ from trainables.corpora.rooms import Floats, draw_room, list_rooms, room_respons
 from trainables.corpora.synthetic import SyntheticSource, read_options
 
 SYNTHETIC = "synthetic"
-KINDS = (*MUSAN_KINDS, "rooms")
+ROLES: Mapping[str, tuple[str, ...]] = {"noise": MUSAN_KINDS, "rooms": ("rooms",)}
+KINDS = tuple(kind for kinds in ROLES.values() for kind in kinds)
 CLIP_S = 5.0  # long recordings are held in pieces, as voxceleb_trainer cuts them
 MADE_CLIPS = 60  # of each kind, when they are made: 30 MB in all at 16 kHz
 MAX_BYTES = 256 << 20
@@ -55,6 +56,37 @@ class Bank:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a bank holds of a role: how many clips of how many hours, and a fingerprint of them."""
+
+    clips: int
+    hours: float
+    fingerprint: str
+
+
+def held_of(bank: Bank, role: str) -> Held:
+    """Return what a bank holds of "noise" or of "rooms"."""
+    clips = [bank.clips[kind] for kind in ROLES[role]]
+    return Held(
+        clips=sum(map(len, clips)),
+        hours=sum(len(some.samples_N) for some in clips) / bank.sample_rate / 3600,
+        fingerprint=_fingerprint(bank.clips, ROLES[role], sample_rate=bank.sample_rate),
+    )
+
+
+def folder_problems(*, noise: str, rooms: str) -> list[str]:
+    """Return what is wrong with the folders, from their lists of files alone; nothing is read."""
+    problems: list[str] = []
+    for role, text in (("noise", noise), ("rooms", rooms)):
+        try:
+            if text != SYNTHETIC:
+                FOUND[role](text)
+        except CorpusError as error:
+            problems += _told(role, error)
+    return problems
+
+
 def open_bank(
     *,
     noise: str = SYNTHETIC,
@@ -74,14 +106,15 @@ def open_bank(
     """
     problems: list[str] = []
     drawn: dict[str, Iterator[Int16s]] = {}
-    for text, kinds, found in ((noise, MUSAN_KINDS, _noise_files), (rooms, ("rooms",), _room_files)):
+    for role, text in (("noise", noise), ("rooms", rooms)):
+        kinds = ROLES[role]
         if text == SYNTHETIC:
             drawn |= {kind: _made(kind, made_clips, sample_rate=sample_rate, seed=seed) for kind in kinds}
             continue
         try:
-            files = found(text)
+            files = FOUND[role](text)
         except CorpusError as error:
-            problems += error.problems
+            problems += _told(role, error)
             continue
         drawn |= {kind: _pieces(files[kind], kind=kind, sample_rate=sample_rate, seed=seed) for kind in kinds}
     clips: dict[str, Clips] = {}
@@ -90,7 +123,7 @@ def open_bank(
         try:
             clips[kind], is_cut = _filled(some, max_bytes=max_bytes // len(KINDS))
         except CorpusError as error:
-            problems += error.problems
+            problems += _told(next(role for role, kinds in ROLES.items() if kind in kinds), error)
             continue
         if is_cut:
             notes.append(
@@ -98,11 +131,20 @@ def open_bank(
             )
     if problems:
         raise CorpusError(*problems)
+    fingerprint = _fingerprint(clips, KINDS, sample_rate=sample_rate)
+    return Bank(clips=clips, sample_rate=sample_rate, fingerprint=fingerprint, notes=tuple(notes))
+
+
+def _told(role: str, error: CorpusError) -> list[str]:
+    return [f"{role}: {problem}" for problem in error.problems]
+
+
+def _fingerprint(clips: Mapping[str, Clips], kinds: Sequence[str], *, sample_rate: int) -> str:
     digest = hashlib.sha256(str(sample_rate).encode())
-    for kind in KINDS:
-        digest.update(clips[kind].ends_C.tobytes())
-        digest.update(clips[kind].samples_N.tobytes())
-    return Bank(clips=clips, sample_rate=sample_rate, fingerprint=digest.hexdigest(), notes=tuple(notes))
+    for kind in kinds:
+        digest.update(clips[kind].ends_C.data)
+        digest.update(clips[kind].samples_N.data)
+    return digest.hexdigest()
 
 
 def _noise_files(folder: str) -> dict[str, list[str]]:
@@ -112,6 +154,9 @@ def _noise_files(folder: str) -> dict[str, list[str]]:
 
 def _room_files(folder: str) -> dict[str, list[str]]:
     return {"rooms": list(list_rooms(folder))}
+
+
+FOUND: Mapping[str, Callable[[str], dict[str, list[str]]]] = {"noise": _noise_files, "rooms": _room_files}
 
 
 def _filled(clips: Iterator[Int16s], *, max_bytes: int) -> tuple[Clips, bool]:
@@ -124,9 +169,9 @@ def _filled(clips: Iterator[Int16s], *, max_bytes: int) -> tuple[Clips, bool]:
             break
         kept.append(clip)
         used += clip.nbytes
-    samples_N = np.concatenate(kept)
-    samples_N.flags.writeable = False
-    return Clips(samples_N=samples_N, ends_C=np.cumsum([len(clip) for clip in kept])), is_cut
+    samples_N, ends_C = np.concatenate(kept), np.cumsum([len(clip) for clip in kept])
+    samples_N.flags.writeable = ends_C.flags.writeable = False
+    return Clips(samples_N=samples_N, ends_C=ends_C), is_cut
 
 
 def _pieces(files: Sequence[str], *, kind: str, sample_rate: int, seed: int) -> Iterator[Int16s]:

@@ -170,7 +170,8 @@ class Corpus:
 
     `table` has the columns of TABLE_SCHEMA.
     The fingerprint changes with what is heard and who speaks, not with the place of the files or the order of rows.
-    `balance` is what generated trial pairs are balanced over: "gender" or nothing.
+    `balance` is what generated trial pairs are balanced over: "gender" or nothing; `most_pairs` is how many there are
+    at most, where the study says it.
     """
 
     table: Any
@@ -180,6 +181,7 @@ class Corpus:
     rejected: tuple[Rejected, ...] = ()
     notes: tuple[str, ...] = ()
     balance: str | None = None
+    most_pairs: int | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -216,17 +218,20 @@ def build_corpus(
     notes: tuple[str, ...] = (),
     fingerprints: Mapping[int, str] | None = None,
     balance: str | None = None,
+    most_pairs: int | None = None,
 ) -> Corpus:
     """Return the corpus of the checked rows of listings: names made unique, sorted by name, fingerprint taken.
 
-    `fingerprints` are those of the sources that have one, by their number; `balance` is what trial pairs are balanced
-    over.
+    `fingerprints` are those of the sources that have one, by their number; `balance` and `most_pairs` are what trial
+    pairs are balanced over and how many there are at most.
     """
     column = table.schema.get_field_index("utterance")
     table = _sorted_by_name(table.set_column(column, "utterance", _unique_names(table)))
     fingerprint = fingerprint_of(table, sample_rate=sample_rate, of_sources=fingerprints or {})
     if balance is not None:  # what is compared is another thing then
         fingerprint = hashlib.sha256(f"{fingerprint} pairs balanced over {balance}".encode()).hexdigest()
+    if most_pairs is not None:
+        fingerprint = hashlib.sha256(f"{fingerprint} at most {most_pairs} pairs".encode()).hexdigest()
     return Corpus(
         table=table.select(TABLE_SCHEMA.names).combine_chunks(),
         sources=sources,
@@ -235,6 +240,7 @@ def build_corpus(
         rejected=rejected,
         notes=notes,
         balance=balance,
+        most_pairs=most_pairs,
     )
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trainables.corpora.banks import Bank
 from trainables.corpora.corpus import LISTED_SCHEMA, AudioCache, Corpus, Rejected, kept
 from trainables.corpora.trial_pairs import GENDERS, TrialPairs
 
@@ -22,7 +23,8 @@ Bools = npt.NDArray[np.bool_]
 class Splits:
     """The corpora of a study, and the pairs of test utterances that are compared; without a test set both are None.
 
-    The fingerprint covers train and dev: what the trials of a search see. That of test covers its corpus and pairs.
+    The fingerprint covers train, dev and, where there is one, the bank of noise and rooms: what the trials of a search
+    see. That of test covers its corpus and pairs.
     """
 
     train: Corpus
@@ -33,6 +35,7 @@ class Splits:
     notes: tuple[str, ...]
     fingerprint: str
     test_fingerprint: str | None
+    bank: Bank | None = None
 
 
 def audio_caches(splits: Splits) -> dict[str, AudioCache]:
@@ -66,7 +69,8 @@ def split_of(speaker: str) -> str:
 def assign(roles: Mapping[str, pa.Table]) -> Assignment:
     """Share the rows (of LISTED_SCHEMA) of the given roles, train and perhaps dev and test, among the splits.
 
-    A source with a `split` column is split by it, and its rows of a split that has a role of its own are left out.
+    A source with a `split` column is split by it, and its rows of a split that has a role of its own are left out; rows
+    that a role asked for by their partition come with the role's own split (`asked`).
     Other rows of train go by the hash of their speaker, where dev or test is not given.
     """
     official = {source for table in roles.values() for source in _sources(table.filter(table["split"].is_valid()))}
@@ -88,7 +92,8 @@ def assign(roles: Mapping[str, pa.Table]) -> Assignment:
             chosen = rows.filter(pc.equal(rows["split"], role)) if source in official else rows
             if not len(chosen):
                 problems.append(
-                    f"{role}: its source has a split column, but no row with split '{role}' (it has {_counted(rows)})"
+                    f"{role}: its source has a split column, but no row with split '{role}' (it has {_counted(rows)}); "
+                    f'{role} = {{ source = …, where = {{ split = "{_first_split(rows)}" }} }} takes another partition'
                 )
             parts.append(chosen)
         shares[role] = pa.concat_tables(parts)
@@ -98,6 +103,13 @@ def assign(roles: Mapping[str, pa.Table]) -> Assignment:
             notes.append(f"{role}: {_num_speakers(others)} speakers split off train by the hash of their names")
     problems += _shared_speakers(shares)
     return Assignment(**shares, problems=tuple(problems), notes=tuple(notes))
+
+
+def asked(role: str, rows: pa.Table, is_asked_N: Bools) -> pa.Table:
+    """Return a role's rows; those that a condition on `split` chose belong to the role, whatever their partition."""
+    place = rows.schema.get_field_index("split")
+    split = pc.if_else(pa.array(is_asked_N), role, rows["split"])
+    return rows.set_column(place, rows.schema.field(place), split)
 
 
 def _split_off_dev(shares: dict[str, pa.Table], official: set[int], notes: list[str]) -> None:
@@ -145,6 +157,11 @@ def _are_of(table: pa.Table, sources: Collection[int]) -> Bools:
 def _counted(table: pa.Table) -> str:
     counts = {str(each["values"] or "none"): each["counts"] for each in pc.value_counts(table["split"]).to_pylist()}
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def _first_split(table: pa.Table) -> str:
+    there = pc.unique(table["split"]).to_pylist()
+    return next(name for name in NAMES if name in there)
 
 
 def _num_speakers(table: pa.Table) -> int:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from trainables.corpora.corpus import Corpus
 
+MOST_PAIRS = 20_000  # where the study does not say it
 MOST_LISTED = 500_000  # as many pairs are written out; of more, a sample is drawn
 TARGET_KEY, NONTARGET_KEY = 1, 2
 KEYS = 4  # the keys of one drawing are 1 to 4; those of women and men come after them
@@ -43,8 +44,10 @@ class TrialPairs:
         return digest.hexdigest()
 
 
-def trial_pairs(corpus: Corpus, *, seed: int = 0, limit: int = 20000) -> TrialPairs:
-    """Return at most `limit` trial pairs of a corpus; they depend on its utterances, not on the order of its rows.
+def trial_pairs(corpus: Corpus, *, seed: int = 0, limit: int | None = None) -> TrialPairs:
+    """Return trial pairs of a corpus; they depend on its utterances, not on the order of its rows.
+
+    There are at most `limit` of them; without one, as many as the corpus asks for, else 20,000.
 
     Targets are all pairs of one speaker from different recordings; where no such pair exists, all pairs of one speaker.
     An utterance without a recording counts as one of its own. Non-targets are sampled from all other pairs.
@@ -53,13 +56,18 @@ def trial_pairs(corpus: Corpus, *, seed: int = 0, limit: int = 20000) -> TrialPa
     If the corpus asks for a balance over gender, both sides of a pair have the same gender, and there are as many
     targets of women as of men, and as many non-targets; utterances of unknown gender are in none.
     """
-    sort_U = pc.sort_indices(corpus.table["utterance"]).to_numpy().astype(np.int64)
-    table = corpus.table.select(["utterance", "speaker", "gender", "recording"]).take(pa.array(sort_U))
+    return pairs_of(corpus.table, balance=corpus.balance, limit=limit or corpus.most_pairs or MOST_PAIRS, seed=seed)
+
+
+def pairs_of(rows: pa.Table, *, balance: str | None, limit: int, seed: int = 0) -> TrialPairs:
+    """Return the trial pairs of a table with the columns utterance, speaker, gender and recording."""
+    sort_U = pc.sort_indices(rows["utterance"]).to_numpy().astype(np.int64)
+    table = rows.select(["utterance", "speaker", "gender", "recording"]).take(pa.array(sort_U))
     # In the order of their names: the pairs are numbered speaker by speaker.
     speaker_U = pc.rank(table["speaker"], tiebreaker="dense").to_numpy().astype(np.int64) - 1
     of_speaker = pc.binary_join_element_wise(table["speaker"], table["recording"], " ")
     recording_U = _codes(pc.coalesce(of_speaker, table["utterance"]))
-    if corpus.balance is None:
+    if balance is None:
         target, nontarget = _draw(speaker_U, recording_U, targets=limit // 2, total=limit, seed=seed, first_key=0)
     else:
         gender_U = pc.index_in(table["gender"], pa.array(GENDERS)).fill_null(-1).to_numpy()

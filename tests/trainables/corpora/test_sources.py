@@ -6,7 +6,7 @@ import soundfile
 
 from search_spaces.study import Source
 from trainables.corpora.corpus import AudioCache, CorpusError
-from trainables.corpora.sources import listed_splits, open_roles, parse_source
+from trainables.corpora.sources import listed_roles, open_roles, parse_source
 
 FEW = "synthetic?speakers=3&dev_speakers=2&utterances=2&seconds=0.5"
 FEW_OTHERS = f"{FEW}&seed=1"
@@ -25,10 +25,10 @@ def test_mistakes_of_all_roles_are_told_at_once(tmp_path):
         {
             "train": [str(tmp_path / "manifst.csv"), "sinthetic"],
             "dev": ["synthetic?speeker=3", "s3://bucket/manifest.csv"],
-            "noise": [FEW],
+            "teacher": [FEW],
         }
     )
-    assert problems[0] == "noise: no such role of a corpus; roles: train, dev, test, trials"
+    assert problems[0] == "teacher: no such role of a corpus; roles: train, dev, test, trials, noise, rooms"
     assert problems[1] == f"train: {tmp_path / 'manifst.csv'}: no such file; did you mean 'manifest.csv'?"
     assert problems[2].startswith("train: sinthetic: no such source; sources: synthetic, ")
     assert problems[2].endswith("did you mean 'synthetic'?")
@@ -108,13 +108,13 @@ def test_rows_can_be_shared_without_a_look_at_files(write_manifest, records):
     """What a study would be made of, before it is opened; speakers in two splits are an error here too."""
     rows = records(4, 2, split="train") + records(2, 2, prefix="dev", split="dev")
     manifest = str(write_manifest(rows, audio=False))
-    listed = listed_splits({"train": [manifest]}, sample_rate=16000)
+    listed = listed_roles({"train": [manifest]}, sample_rate=16000)
 
-    assert (8, 4, 0) == (len(listed.train), len(listed.dev), len(listed.test))
+    assert (8, 4, 0) == (len(listed.share.train), len(listed.share.dev), len(listed.share.test))
     shared = [{**row, "split": "dev"} for row in rows]
     both = str(write_manifest([*rows, *({**row, "path": f"again/{row['path']}"} for row in shared)], audio=False))
     with pytest.raises(CorpusError, match="train and dev must not share speakers, but both have 'speaker000'"):
-        listed_splits({"train": [both]}, sample_rate=16000)
+        listed_roles({"train": [both]}, sample_rate=16000)
 
 
 class TestFilters:

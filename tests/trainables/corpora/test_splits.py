@@ -1,11 +1,12 @@
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trainables.corpora.corpus import Row, table_of
-from trainables.corpora.splits import assign, split_of
+from trainables.corpora.splits import asked, assign, split_of
 
 
 def row(speaker, number=0, split=None, source=0):
@@ -105,9 +106,17 @@ def test_a_role_with_official_partitions_gives_its_own_rows_alone():
 
 
 def test_a_dev_role_without_dev_rows_is_an_error():
-    """A split column that never says dev is not taken for a dev corpus."""
-    share = share_of({"train": [row("a")], "dev": [row("x", split="test", source=1)]})
-    assert share.problems == ("dev: its source has a split column, but no row with split 'dev' (it has test 1)",)
+    """A split column that never says dev is not taken for a dev corpus, unless its partition is asked for."""
+    roles = {"train": [row("a")], "dev": [row("x", split="test", source=1)]}
+    (problem,) = share_of(roles).problems
+    assert problem == (
+        "dev: its source has a split column, but no row with split 'dev' (it has test 1); "
+        'dev = { source = …, where = { split = "test" } } takes another partition'
+    )
+    roles["dev"] += [row("y", split="train", source=1), row("z", split="train", source=1)]
+    tables = {role: table_of(rows) for role, rows in roles.items()}
+    tables["dev"] = asked("dev", tables["dev"], np.array([False, True, False]))
+    assert speakers(assign(tables).dev) == {"y"}
 
 
 def test_each_source_without_official_dev_gives_some_speakers():

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from trainables.nets.batchnorm import GatheredBatchNorm
 from trainables.nets.resnet import Block, FastResNet34
 
 FEATURES = torch.randn(4, 40, 58, generator=torch.Generator().manual_seed(0))
@@ -23,17 +24,87 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("embedding_size", "expected"), [(512, 1_437_078), (256, 1_404_054)])
-def test_it_has_the_papers_number_of_parameters(embedding_size, expected):
+@pytest.mark.parametrize(
+    ("pooling", "embedding_size", "expected"),
+    [
+        ("sap", 512, 1_437_078),
+        ("sap", 256, 1_404_054),
+        # The embedding layer has 256 inputs, not 128: 128 x 512 or 128 x 256 more weights.
+        ("asp", 512, 1_437_078 + 65_536),
+        ("asp", 256, 1_404_054 + 32_768),
+    ],
+)
+def test_it_has_the_papers_number_of_parameters(pooling, embedding_size, expected):
     """Width 16 is the quarter-channel ResNet-34 of the paper's baseline code."""
-    assert expected == sum(p.numel() for p in net(embedding_size=embedding_size, width=16).parameters())
+    model = net(embedding_size=embedding_size, width=16, pooling=pooling)
+    assert expected == sum(p.numel() for p in model.parameters())
+
+
+def test_its_parameters_are_counted_by_hand():
+    """Stem, 16 blocks and their shortcuts, pooling and embedding of attentive statistics at width 16."""
+
+    def block(channels_in, channels_out):
+        convolutions = 9 * channels_in * channels_out + 9 * channels_out**2
+        squeezed = channels_out // 8
+        excitation = 2 * channels_out * squeezed + squeezed + channels_out
+        shortcut = 0 if channels_in == channels_out else channels_in * channels_out + 2 * channels_out
+        return convolutions + 4 * channels_out + excitation + shortcut
+
+    expected = 49 * 16 + 2 * 16
+    expected += 3 * block(16, 16) + block(16, 32) + 3 * block(32, 32) + block(32, 64) + 5 * block(64, 64)
+    expected += block(64, 128) + 2 * block(128, 128)
+    expected += 128 * 128 + 128 + 128 + 256 * 512 + 512
+    assert expected == sum(p.numel() for p in net(embedding_size=512, width=16, pooling="asp").parameters())
+
+
+def test_an_unknown_pooling_is_refused():
+    """With the ones there are."""
+    with pytest.raises(ValueError, match="pooling must be one of sap, asp, but got 'mean'"):
+        net(pooling="mean")
+
+
+@pytest.mark.parametrize("gathered", [True, False])
+def test_every_batch_norm_knows_whose_batch_it_sees(gathered):
+    """36 of them at any width: one of the stem, two a block, one of each of the three shortcuts with weights."""
+    told = [m.gathered for m in net(gathered=gathered).modules() if isinstance(m, GatheredBatchNorm)]
+    assert [gathered] * 36 == told
+
+
+def test_the_stems_gradient_is_exact():
+    """In float32 over 100,000 pixels, where a sum over all of them at once loses a digit."""
+    torch.manual_seed(0)
+    model, features = net(), torch.randn(24, 40, 202)
+    gradients = {}
+    for precise in (False, True):
+        dtype = torch.float64 if precise else torch.float32
+        model.to(dtype).zero_grad()
+        y = model._stem(features.to(dtype).unsqueeze(1))
+        direction = torch.randn(y.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+        (y * (direction - direction.mean(dim=(0, 2, 3), keepdim=True))).sum().backward()
+        gradients[precise] = model.stem.weight.grad.double()
+    assert (gradients[False] - gradients[True]).abs().max() <= 3e-6 * gradients[True].abs().max()
+
+
+def test_an_utterance_has_the_same_bits_in_any_company():
+    """Up to the last ReLU, with its training form and fixed statistics: so no ReLU's side depends on the company."""
+    model, last = net(width=16), []
+    model.blocks.register_forward_hook(lambda _blocks, _inputs, output: last.append(output))
+    features = torch.randn(12, 40, 58, generator=torch.Generator().manual_seed(1))
+    model(features)
+    for module in model.modules():
+        if isinstance(module, GatheredBatchNorm):
+            module.eval()
+    model(features)
+    model(features[:5])
+    assert torch.equal(last[1][:5], last[2])
 
 
 @pytest.mark.parametrize("width", [4, 8, 16, 32])
 @pytest.mark.parametrize("autocast", [False, True])
-def test_every_width_goes_forward_and_backward(width, autocast):
+@pytest.mark.parametrize("pooling", ["sap", "asp"])
+def test_every_width_goes_forward_and_backward(width, autocast, pooling):
     """In float32 and under bf16 autocast: float32 embeddings, finite gradients everywhere, no crash."""
-    model = net(width=width)
+    model = net(width=width, pooling=pooling)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         embeddings = model(FEATURES)
     embeddings.square().sum().backward()

@@ -18,15 +18,16 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from reports.bootstrap import WeightedErrors
-from reports.drawing import BLUE, GREEN, GREY, ORANGE, base, drawn
+from reports.drawing import BLUE, GREEN, GREY, ORANGE, PURPLE, base, drawn
 from reports.words import number
 
 TICKS = (1e-6, 1e-5, 1e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
 COARSE = (1e-6, 1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95)
 MOST_LABELLED = 9
-COLOURS = (BLUE, ORANGE, GREEN)
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 STEP = 0.01  # of the axes' scale: what lies closer together is one point of the picture
 
+Reach = tuple[float, float]
 Floats = npt.NDArray[np.float64]
 
 
@@ -66,28 +67,23 @@ def det_curve(name: str, *, scores_N: npt.NDArray[np.floating], labels_N: npt.ND
 
 
 def det_chart(curves: Sequence[Curve], *, target_prior: float, size: int) -> str:
-    """The curves as one SVG element; a dot is the EER, a diamond minDCF."""
-    low, high = _reach(curves, target_prior)
-    ticks = [tick for tick in TICKS if low <= tick <= high]
-    if len(ticks) > MOST_LABELLED:
-        ticks = [tick for tick in COARSE if low <= tick <= high]
-    x, y = (_axis(name, field, ticks, low, high) for name, field in (("false alarms", "x"), ("misses", "y")))
+    """The curves as one SVG element; a dot is the EER, a diamond minDCF, where they lie in the picture."""
+    assert len(curves) <= len(COLOURS)
+    across, up = _reaches(curves, target_prior)
+    x, y = _axis("false alarms", "x", across), _axis("misses", "y", up)
     names = [curve.name for curve in curves]
     scale = alt.Scale(domain=names, range=list(COLOURS[: len(names)]))
     legend = alt.Legend(title=None) if len(names) > 1 else None
     colour = alt.Color("name:N", scale=scale, legend=legend)
-    lines = [row for curve in curves for row in _line(curve, low, high)]
-    eers = [
-        _mark(curve, curve.eer, curve.eer, f"{curve.name}: EER {number(100 * curve.eer, 2)} %", low, high)
-        for curve in curves
-    ]
-    cheapest = []
+    lines = [row for curve in curves for row in _line(curve, across, up)]
+    eers, cheapest = [], []
     for curve in curves:
+        eers += _mark(curve, curve.eer, curve.eer, f"{curve.name}: EER {number(100 * curve.eer, 2)} %", across, up)
         at = curve.cheapest(target_prior)
         misses, alarms = float(curve.misses_P[at]), float(curve.false_alarms_P[at])
         said = f"misses {number(100 * misses, 2)} %, false alarms {number(100 * alarms, 3)} %"
-        cheapest.append(_mark(curve, alarms, misses, f"{curve.name}: minDCF at {said}", low, high))
-    ends = [{"x": float(ndtri(bound)), "y": float(ndtri(bound))} for bound in (low, high)]
+        cheapest += _mark(curve, alarms, misses, f"{curve.name}: minDCF at {said}", across, up)
+    ends = [_place(bound, bound) for bound in (max(across[0], up[0]), min(across[1], up[1]))]
     layers = [
         base(ends).mark_line(color=GREY, strokeDash=[2, 4], strokeWidth=1).encode(x=x, y=y),
         base(lines).mark_line(strokeWidth=2.5).encode(x=x, y=y, color=colour, order="order:Q"),
@@ -99,45 +95,75 @@ def det_chart(curves: Sequence[Curve], *, target_prior: float, size: int) -> str
     return drawn(layers, width=size, height=size, key="det")
 
 
-def _reach(curves: Sequence[Curve], target_prior: float) -> tuple[float, float]:
-    """The rates that the axes span: from about the finest that the trials can tell to beyond EER and minDCF."""
-    rates = [rates for curve in curves for rates in (curve.misses_P, curve.false_alarms_P)]
-    finest = min(float(each[each > 0].min()) for each in rates)
-    cheapest = [float(curve.misses_P[curve.cheapest(target_prior)]) for curve in curves]
-    worst = max(*(1.5 * curve.eer for curve in curves), *cheapest)
-    low = max((tick for tick in TICKS if tick <= 1.5 * finest), default=TICKS[0])
-    high = next((tick for tick in TICKS if tick >= max(0.4, worst)), TICKS[-1])
-    return min(low, 0.1), high
+def outside(curves: Sequence[Curve], target_prior: float) -> list[str]:
+    """The points that are not drawn, for they lie outside the picture: those of a rate of 0 or of nearly 1."""
+    across, up = _reaches(curves, target_prior)
+    found = []
+    for curve in curves:
+        at = curve.cheapest(target_prior)
+        points = {"EER": (curve.eer, curve.eer), "minDCF": (curve.false_alarms_P[at], curve.misses_P[at])}
+        found += [f"{what} of {curve.name}" for what, (x, y) in points.items() if not _is_inside(x, y, across, up)]
+    return found
 
 
-def _line(curve: Curve, low: float, high: float) -> list[dict[str, Any]]:
+def _reaches(curves: Sequence[Curve], target_prior: float) -> tuple[Reach, Reach]:
+    """The false alarms and the misses that the axes span: from the finest that is drawn to beyond EER and minDCF."""
+    worst = [float(curve.misses_P[curve.cheapest(target_prior)]) for curve in curves]
+    across, up = _highest(curves, ()), _highest(curves, worst)
+    alarms = [curve.false_alarms_P[curve.misses_P <= up] for curve in curves]
+    misses = [curve.misses_P[curve.false_alarms_P <= across] for curve in curves]
+    return (_lowest(alarms), across), (_lowest(misses), up)
+
+
+def _highest(curves: Sequence[Curve], shown: Sequence[float]) -> float:
+    most = max(0.4, *(1.5 * curve.eer for curve in curves), *shown)
+    return next((tick for tick in TICKS if tick >= most), TICKS[-1])
+
+
+def _lowest(rates: Sequence[Floats]) -> float:
+    finest = min((float(each[each > 0].min()) for each in rates if (each > 0).any()), default=1.0)
+    return min(max((tick for tick in TICKS if tick <= finest), default=TICKS[0]), 0.1)
+
+
+def _is_inside(false_alarms: float, misses: float, across: Reach, up: Reach) -> bool:
+    return bool(across[0] <= false_alarms <= across[1] and up[0] <= misses <= up[1])
+
+
+def _place(false_alarms: float, misses: float) -> dict[str, Any]:
+    return {"x": float(ndtri(false_alarms)), "y": float(ndtri(misses))}
+
+
+def _line(curve: Curve, across: Reach, up: Reach) -> list[dict[str, Any]]:
     """The curve's points inside the axes, thinned to what can be seen."""
-    is_inside_P = (np.minimum(curve.misses_P, curve.false_alarms_P) >= low) & (
-        np.maximum(curve.misses_P, curve.false_alarms_P) <= high
-    )
-    inside = np.flatnonzero(is_inside_P)
-    cells = np.round(ndtri(np.stack([curve.misses_P[inside], curve.false_alarms_P[inside]])) / STEP)
+    x_P, y_P = curve.false_alarms_P, curve.misses_P
+    inside = np.flatnonzero((x_P >= across[0]) & (x_P <= across[1]) & (y_P >= up[0]) & (y_P <= up[1]))
+    cells = np.round(ndtri(np.stack([y_P[inside], x_P[inside]])) / STEP)
     is_new_P = np.append(True, (np.diff(cells, axis=1) != 0).any(axis=0))[: len(inside)]
     kept = inside[is_new_P | np.append(is_new_P[1:], True)[: len(inside)]]  # the last point of a step is its corner
-    x_P, y_P = ndtri(curve.false_alarms_P[kept]), ndtri(curve.misses_P[kept])
-    return [
-        {"name": curve.name, "x": float(x), "y": float(y), "order": p}
-        for p, (x, y) in enumerate(zip(x_P, y_P, strict=True))
-    ]
+    return [{"name": curve.name, **_place(x_P[p], y_P[p]), "order": order} for order, p in enumerate(kept)]
 
 
-def _mark(curve: Curve, false_alarms: float, misses: float, label: str, low: float, high: float) -> dict[str, Any]:
-    x, y = (float(ndtri(min(max(rate, low), high))) for rate in (false_alarms, misses))
-    return {"name": curve.name, "x": x, "y": y, "label": label}
+def _mark(
+    curve: Curve, false_alarms: float, misses: float, label: str, across: Reach, up: Reach
+) -> list[dict[str, Any]]:
+    """A point of the picture; none where it lies outside."""
+    if not _is_inside(false_alarms, misses, across, up):
+        return []
+    return [{"name": curve.name, **_place(false_alarms, misses), "label": label}]
 
 
-def _axis(title: str, field: str, ticks: Sequence[float], low: float, high: float) -> Any:
+def _axis(title: str, field: str, reach: Reach) -> Any:
     """An axis whose places are normal deviates and whose labels are percent."""
+    low, high = reach
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    if len(ticks) > MOST_LABELLED:
+        ticks = [tick for tick in COARSE if low <= tick <= high]
     places = [float(ndtri(tick)) for tick in ticks]
     labels = [f"{100 * tick:g}" for tick in ticks]
     # The renderer hands a label's place back as the number it was given.
     words = f"{labels}[indexof({places}, datum.value)]"
     scale = alt.Scale(domain=[float(ndtri(low)), float(ndtri(high))], nice=False, zero=False, clamp=True)
-    axis = alt.Axis(values=places, labelExpr=words)
+    # Every tick has its label, also one that touches the next, and those at the ends.
+    axis = alt.Axis(values=places, labelExpr=words, labelOverlap=False, labelFlush=False)
     channel = alt.X if field == "x" else alt.Y
     return channel(f"{field}:Q", title=f"{title} (%)", scale=scale, axis=axis)

@@ -8,28 +8,35 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from reports.bootstrap import CONFIDENCE, REPLICATES, Bootstrap, Interval, speaker_bootstrap
-from reports.det import Curve, det_chart, det_curve
+from reports.bootstrap import CONFIDENCE, REPLICATES, SPEAKER_WORTH, Bootstrap, Interval, speaker_bootstrap
+from reports.det import Curve, det_chart, det_curve, outside
 from reports.page import markdown_text
-from reports.words import NOTHING, count, metric_value, number
+from reports.words import NOTHING, count, joined, metric_value, number
 
 TARGET_PRIOR = 0.05
 DET_SIZE = 560
 ALL, WOMEN, MEN, CROSS = "all pairs", "women", "men", "a woman and a man"
 METHOD = (
-    f"Intervals are the middle {CONFIDENCE:.0%} of {REPLICATES:,} draws of speakers with replacement; a pair counts by "
-    "the product of its speakers' draws (Owen and Eckles 2012). They speak of other speakers, not of other seeds."
+    f"Intervals of the EER have a confidence of {100 * CONFIDENCE:.0f} %. Their standard error is that of "
+    f"{REPLICATES:,} draws of speakers with replacement; a pair of one speaker counts by his draws, a pair of two by "
+    "the product of theirs (Owen and Eckles 2012). They are Clopper and Pearson's of as many independent trials as "
+    f"have that standard error (Korn and Graubard 1998), at most {SPEAKER_WORTH} a speaker. Of simulated test sets "
+    "with 20 to 60 speakers and an EER of 3 to 26 % they held the true EER in 93 to 100 %. "
+    "They speak of other speakers, not of other seeds."
 )
+MOST_LEFT_OUT = 20  # that are named
 
 PICTURE = "DET curve: misses over false alarms, both on a normal-deviate scale; a dot is the EER, a diamond minDCF"
 
 Bools = npt.NDArray[np.bool_]
 Int64s = npt.NDArray[np.int64]
+Progress = Callable[[str, int, int], object]
 Metrics = Callable[[npt.NDArray[np.float32], Bools], Mapping[str, float]]
 
 
@@ -67,14 +74,17 @@ class Evaluation:
 
     parts: tuple[Part, ...]
     threshold: float
-    unknown_gender: int
+    unknown_gender: int  # pairs with at least one side of unknown gender
     det_svg: str
+    all_unknown: bool  # no side of any pair has a known gender
+    not_drawn: tuple[str, ...]  # points outside the picture
 
 
-def evaluate_trials(trials: Trials, *, metrics: Metrics, seed: int = 0) -> Evaluation:
+def evaluate_trials(trials: Trials, *, metrics: Metrics, seed: int = 0, progress: Progress | None = None) -> Evaluation:
     """Error rates by `metrics` (those of the training: {"eer", "min_dcf"}) of all pairs and by gender, and intervals.
 
-    There must be targets and non-targets. Draws of speakers depend on `seed` alone.
+    There must be targets and non-targets. Draws of speakers depend on `seed` alone. `progress` is called with (part,
+    draws made, draws in all).
     """
     masks = _masks(trials.genders_N2)
     curves: list[Curve] = []
@@ -91,8 +101,8 @@ def evaluate_trials(trials: Trials, *, metrics: Metrics, seed: int = 0) -> Evalu
                 labels_N=labels,
                 left_N=speakers[:, 0],
                 right_N=speakers[:, 1],
-                target_prior=TARGET_PRIOR,
                 seed=seed,
+                progress=partial(progress, name) if progress is not None else None,
             )
             curves.append(det_curve(name, scores_N=scores, labels_N=labels, eer=found["eer"]))
         if name == ALL:
@@ -113,7 +123,14 @@ def evaluate_trials(trials: Trials, *, metrics: Metrics, seed: int = 0) -> Evalu
         )
     unknown = int((trials.genders_N2 == "").any(axis=1).sum())
     svg = det_chart(curves, target_prior=TARGET_PRIOR, size=DET_SIZE)
-    return Evaluation(tuple(parts), threshold, unknown, _alone(svg))
+    return Evaluation(
+        parts=tuple(parts),
+        threshold=threshold,
+        unknown_gender=unknown,
+        det_svg=_alone(svg),
+        all_unknown=bool((trials.genders_N2 == "").all()),
+        not_drawn=tuple(outside(curves, TARGET_PRIOR)),
+    )
 
 
 def _masks(genders_N2: npt.NDArray[np.str_]) -> dict[str, Bools]:
@@ -135,21 +152,20 @@ def _alone(svg: str) -> str:
 
 def table_rows(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """The headings and the cells of the table; EER and rates in percent."""
-    head = ["", "targets", "non-targets", "speakers", "EER (%)", "its 95 %", "minDCF", "its 95 %"]
+    head = ["", "targets", "non-targets", "speakers", "EER (%)", "its 95 %", "minDCF"]
     head += ["misses (%)", "false alarms (%)"]
     return head, [_cells(part) for part in evaluation.parts]
 
 
 def _cells(part: Part) -> list[str]:
-    shown = part.bootstrap or Bootstrap(0, 0, None, None)
+    shown = part.bootstrap.eer if part.bootstrap is not None else None
     rates = [NOTHING if rate is None else number(100 * rate, 2) for rate in (part.misses, part.false_alarms)]
     return [
         part.name,
         *(f"{n:,}" for n in (part.targets, part.nontargets, part.speakers)),
         NOTHING if part.eer is None else metric_value("eer", part.eer, unit=False),
-        _interval("eer", shown.eer),
+        _interval("eer", shown),
         NOTHING if part.min_dcf is None else metric_value("min_dcf", part.min_dcf),
-        _interval("min_dcf", shown.min_dcf),
         *rates,
     ]
 
@@ -176,13 +192,15 @@ def notes_of(evaluation: Evaluation) -> list[str]:
     said = [
         f"Misses and false alarms are at one threshold, that of the EER of all pairs ({evaluation.threshold:.4f}).",
         f"minDCF has a target prior of {TARGET_PRIOR}.",
-        METHOD,
     ]
+    said += [METHOD] if any(part.bootstrap and part.bootstrap.eer for part in evaluation.parts) else []
     said += [f"{part.name}: no interval: {why}." for part in evaluation.parts if (why := _why(part))]
     cross = next((part for part in evaluation.parts if part.name == CROSS), None)
     if cross is not None and cross.targets == 0:
         said.append("A pair of a woman and a man has two speakers, so it has no EER; it is a non-target of all pairs.")
-    if len(evaluation.parts) == 1:
+    if evaluation.not_drawn:
+        said.append(f"Outside the picture, and so not drawn: {joined(evaluation.not_drawn)}.")
+    if evaluation.all_unknown:
         said.append("Genders are not known, so there is nothing by gender.")
     elif evaluation.unknown_gender:
         said.append(f"{count(evaluation.unknown_gender, 'pair')} with a voice of unknown gender stand in no part.")
@@ -206,15 +224,29 @@ def as_json(evaluation: Evaluation, facts: Mapping[str, Any]) -> bytes:
     return (json.dumps(written, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def as_markdown(evaluation: Evaluation, title: str, sentences: Sequence[str]) -> bytes:
-    """evaluation.md: what was scored, the table, the picture, and what must be known to read them."""
+def as_markdown(
+    evaluation: Evaluation,
+    title: str,
+    sentences: Sequence[str],
+    *,
+    notes: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+) -> bytes:
+    """evaluation.md: what was scored, the table, the picture, and what must be known to read them.
+
+    `notes` are those of the corpus, `left_out` the files that could not be scored, each with its reason.
+    """
     head, rows = table_rows(evaluation)
     table = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    corpus = [f"Corpus: {note}" for note in notes]
+    corpus += [f"Left out: {bad}" for bad in left_out[:MOST_LEFT_OUT]]
+    if len(left_out) > MOST_LEFT_OUT:
+        corpus.append(f"{len(left_out) - MOST_LEFT_OUT:,} more were left out; `left_out` in evaluation.json names all.")
     parts = [
         f"# {markdown_text(title)}",
         *map(markdown_text, sentences),
         "\n".join(f"| {' | '.join(line)} |" for line in table),
         f"![{PICTURE}](det.svg)",
-        "\n".join(f"- {markdown_text(note)}" for note in notes_of(evaluation)),
+        "\n".join(f"- {markdown_text(note)}" for note in [*notes_of(evaluation), *corpus]),
     ]
     return ("\n\n".join(parts) + "\n").encode()

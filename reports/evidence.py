@@ -13,7 +13,7 @@ import polars as pl
 from reports.blocks import Column, Row, Section, Table
 from reports.reading import Run
 from reports.summaries import Summary
-from reports.words import clean, count, joined
+from reports.words import are, clean, count, joined, seeds_between
 from search_spaces.study import Source
 
 NOT_YET = "not measured yet"
@@ -68,10 +68,9 @@ def evidence_markdown(trainable: str) -> str:
 
 def evidence(run: Run, summary: Summary) -> Section:
     """What this run is, and then what stands behind the paper's claims, here and elsewhere."""
-    del summary
     title = "What stands behind this"
     claims = EVIDENCE.get(run.study.trainable, ())
-    sentences = (*heard(run), seeds_said(run))
+    sentences = (*heard(run), seeds_said(run, summary))
     if not claims:
         return Section("evidence", title, sentences)
     rows = tuple(Row(one.cells()) for one in claims)
@@ -97,12 +96,20 @@ def heard(run: Run) -> list[str]:
     return [clean(sentence) for sentence in said]
 
 
-def seeds_said(run: Run) -> str:
-    """How many seeds stand behind a mean."""
-    num = run.study.seeds
-    if num == 1:
-        return "Each config has one seed: its values have no interval, and differences may be noise."
-    return f"Arms and confirmed configs have {count(num, 'seed')}; the intervals speak of seeds, not of other speakers."
+def seeds_said(run: Run, summary: Summary) -> str:
+    """How many seeds stand behind a mean: as many as were measured, whatever was planned."""
+    planned = run.study.seeds
+    found = [one.dev.n for one in summary.standings if one.dev is not None]
+    if not found:
+        return f"No arm or confirmed config has a value yet; {count(planned, 'seed')} of each {are(planned)} planned."
+    if max(found) == 1:
+        so_far = f" so far, of {planned} planned" if planned > 1 else ""
+        return f"Each config has one seed{so_far}: its values have no interval, and differences may be noise."
+    rest = f" ({planned} are planned)" if min(found) < planned else ""
+    return (
+        f"Arms and confirmed configs have {seeds_between(found)}{rest}; "
+        "the intervals speak of seeds, not of other speakers."
+    )
 
 
 def is_made(source: Source) -> bool:

@@ -33,6 +33,8 @@ from reports.words import (
 from search_spaces.study import BASELINE
 
 VOICES = "synthetic"
+USES = {"train": "trained on", "dev": "chosen on", "test": "tested on"}
+MIXED_IN = "mixed into what it was trained on"
 
 
 def model_card(run: Run, summary: Summary, facts: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
@@ -47,7 +49,7 @@ def model_card(run: Run, summary: Summary, facts: Mapping[str, Any], settings: M
         USE,
         "## What was measured",
         *_measured(summary, facts, standing, baseline),
-        "## What it was trained on",
+        "## What was heard",
         *_corpus(facts),
         "## Doubts",
         "\n".join(f"- {doubt}" for doubt in doubts(summary, facts, trial, standing)),
@@ -134,18 +136,22 @@ def _reach(summary: Summary, standing: Standing | None) -> list[str]:
 
 
 def _corpus(facts: Mapping[str, Any]) -> list[str]:
+    is_augmented = facts["config"].get("augmentation", False)
+    uses = {**USES, **(dict.fromkeys(("noise", "rooms"), MIXED_IN) if is_augmented else {})}
     rows = [
         [
             held["role"],
+            uses[held["role"]],
             markdown_text(held["source"]),
             f"{held['utterances']:,}",
-            f"{held['speakers']:,}",
+            f"{held['speakers']:,}" if held["speakers"] else NOTHING,
             f"{held['hours']:.2f}",
             f"`{held['fingerprint'][:12]}`",
         ]
         for held in facts["corpus"]["held"]
+        if held["role"] in uses
     ]
-    return [_table(["role", "source", "utterances", "speakers", "hours", "fingerprint"], rows)]
+    return [_table(["role", "used", "source", "utterances", "speakers", "hours", "fingerprint"], rows)]
 
 
 def doubts(
@@ -174,6 +180,11 @@ def doubts(
         said += trained_longer([str(trial["arm"])], summary.origins)
     if not facts["metrics"]["test"]:
         said.append(f"No test set was read: the {dev} above is that of dev, on which settings may have been chosen.")
+    if facts["corpus"]["speakers"] is None:
+        said.append(
+            "Its corpus could not be listed when it was exported: `voxstudy evaluate` cannot know its speakers again, "
+            "only its sources."
+        )
     said.append("Other languages, microphones, rooms and ages than those it was trained on were not measured.")
     return said
 

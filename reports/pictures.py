@@ -8,6 +8,7 @@ from reports.blocks import Chart, Column, Row, Section, Table
 from reports.charts import best_so_far_chart, curves_chart, importance_chart
 from reports.drawing import HALF, NARROW, WIDE
 from reports.importance import METHOD, MIN_CONFIGS, knob_importance
+from reports.paper_table import baseline_knobs
 from reports.reading import Run
 from reports.summaries import Summary, best_so_far, curves, search_configs
 from reports.verdict import name_of
@@ -36,6 +37,9 @@ def progress(run: Run, summary: Summary) -> Section:
     """
     title = "Best so far"
     is_search = run.study.search is not None
+    mixed = baseline_knobs(run.study)
+    if mixed is not None and not is_search:
+        return Section("progress", title, (f"Not drawn: {no_rivals(mixed)}, so a best of all of them means nothing.",))
     followed = summary.trials.filter(pl.col("phase") == "search") if is_search else summary.trials
     ended = best_so_far(followed, minimize=summary.minimize)
     of_search = " of the search" if is_search else ""
@@ -71,6 +75,11 @@ def progress(run: Run, summary: Summary) -> Section:
     return Section("progress", title, (note, alone), charts=tuple(drawn))
 
 
+def no_rivals(knobs: tuple[str, ...]) -> str:
+    """Why the arms of a table with several baselines are no rivals; `knobs` are those in which the baselines differ."""
+    return f"the arms are measured against several baselines, which differ in {joined(knobs) or 'their configs'}"
+
+
 def dashed_line(summary: Summary) -> tuple[str, float | None]:
     """What is said of the baseline's line, and where it lies."""
     baseline = summary.baseline()
@@ -84,7 +93,6 @@ def dashed_line(summary: Summary) -> tuple[str, float | None]:
 
 def learning(run: Run, summary: Summary) -> Section:
     """The objective by epoch."""
-    del run
     title = "Learning curves"
     lines = curves(summary, top=TOP_CURVES, others=OTHER_CURVES)
     metric = measure_of(summary.metric).title
@@ -93,7 +101,10 @@ def learning(run: Run, summary: Summary) -> Section:
     top = summary.leading.head(TOP_CURVES).filter(~pl.col("is_baseline"))["name"].to_list()
     baseline = next(iter(summary.trials.filter(pl.col("is_baseline"))["config_name"].to_list()), None)
     drawn_count = lines["trial_id"].n_unique()
+    mixed = baseline_knobs(run.study)
     said = learning_sentence(summary, lines)
+    if mixed is not None:
+        said = f"Coloured are the best means, of whatever row: {no_rivals(mixed)}."
     if (
         lines.filter(pl.col("role") != "other")
         .group_by("config_name")

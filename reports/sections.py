@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import polars as pl
 
@@ -125,7 +126,8 @@ def corpus(run: Run, summary: Summary) -> Section:
     rows = run.corpus.unique(["role", "source", "fingerprint"], keep="last", maintain_order=True).collect()
     if not rows.height:
         return Section("corpus", "Corpus", ("The tables say nothing about the corpus yet.",))
-    hours = float(rows["hours"].sum())
+    spoken, bank = rows.filter(pl.col("speakers") > 0), rows.filter(pl.col("speakers") == 0)
+    hours = float(spoken["hours"].sum())
     columns = (
         Column("role"),
         Column("utterances", True),
@@ -148,11 +150,18 @@ def corpus(run: Run, summary: Summary) -> Section:
         for r in rows.iter_rows(named=True)
     )
     roles = joined(
-        [f"{r['speakers']:,} speakers with {r['utterances']:,} utterances to {r['role']}" for r in rows.to_dicts()]
+        [f"{r['speakers']:,} speakers with {r['utterances']:,} utterances to {r['role']}" for r in spoken.to_dicts()]
     )
-    return Section(
-        "corpus", "Corpus", (f"{number(hours, 2)} hours of speech: {roles}.",), tables=(Table("Roles", columns, lines),)
-    )
+    said = [f"{number(hours, 2)} hours of speech: {roles}."] if spoken.height else []
+    said += [f"Mixed in by augmentation: {joined([banked(r) for r in bank.to_dicts()])}."] if bank.height else []
+    return Section("corpus", "Corpus", tuple(said), tables=(Table("Roles", columns, lines),))
+
+
+def banked(row: Mapping[str, Any]) -> str:
+    """What a role without speakers holds: "0.25 hours of noise", "60 room responses"."""
+    if row["role"] == "rooms":
+        return count(row["utterances"], "room response")
+    return f"{number(row['hours'], 2)} hours of {row['role']}"
 
 
 SectionMaker = Callable[[Run, Summary], Section]

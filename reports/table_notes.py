@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reports.origins import trained_longer
 from reports.paper_table import DEV, TEST, Missing, PaperCell, PaperTable
-from reports.words import COVERAGE, KNOB_SIGNS, METHOD_WORDS, are, best_rank, count, joined, number
+from reports.words import COVERAGE, KNOB_SIGNS, METHOD_WORDS, are, best_rank, count, joined, number, seeds_between
 from search_spaces.study import BASELINE
 
 MOST_CORRELATIONS = 6  # that are told one by one
@@ -164,5 +164,6 @@ def _published(table: PaperTable) -> Iterator[str]:
 def _synthetic(table: PaperTable) -> Iterator[str]:
     if table.is_synthetic:
         of_what = "the published figures" if any(c.published for c in table.cells.values()) else "results on speech"
-        seeds = f"{count(table.seeds, 'seed')} of them {are(table.seeds)}"
+        found = [one.n for cell in table.cells.values() for one in (cell.dev, cell.test) if one is not None]
+        seeds = f"{seeds_between(found)} of them {are(max(found))}" if found else "what is measured on them is"
         yield f"The voices are synthetic: {seeds} no reproduction of {of_what}."

@@ -9,7 +9,7 @@ from reports.blocks import Column, Fact, Row, Table
 from reports.paper_table import DEV, TEST, Comparison, PaperCell, PaperTable
 from reports.table_notes import place_of
 from reports.table_text import DIFFERENCE, chosen_text, difference_text, gain_text, heading, value_text
-from reports.words import METHOD_WORDS, NOTHING, are, clean, count, joined, measure_of
+from reports.words import METHOD_WORDS, NOTHING, are, clean, count, joined, measure_of, seeds_between
 
 WORDS = ("better", "tied", "worse")
 SAME = "the same"
@@ -23,6 +23,8 @@ def has_verdict(table: PaperTable) -> bool:
 
 def table_sentences(table: PaperTable) -> list[str]:
     """How many cells are better, tied or worse than the table's baseline, and why none of them is called the best."""
+    if not table.known():
+        return ["No comparison of the table has a value yet.", *_not_ranked(table)]
     return [_headline(table), *_not_ranked(table)]
 
 
@@ -97,7 +99,9 @@ def _headline(table: PaperTable) -> str:
     rest = len(compared) - same - sum(len(places) for _, places in found)
     parts += [f"{rest} {'has' if rest == 1 else 'have'} no interval"] if rest else []
     asked = f"{count(len(compared), 'comparison')} with “{table.baseline}” on {_splits(table)}"
-    return f"Of the {asked}, by 95 % intervals over {count(table.seeds, 'seed')}, {joined(parts)}."
+    measured = [found.difference.n for _, found in table.known() if found.difference and found.has_interval]
+    by = f", by 95 % intervals over {seeds_between(measured)}" if measured else ""
+    return f"Of the {asked}{by}, {joined(parts)}."
 
 
 def _counted(word: str, places: list[str], *, is_named: bool) -> str:

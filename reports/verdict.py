@@ -34,7 +34,7 @@ def verdict(run: Run, summary: Summary) -> Section:
     """The first section: result, baseline, untrained net, how sure that is, and the state of the run."""
     best, baseline = summary.best(), summary.baseline()
     table = paper_table(run) if run.study.table is not None else None
-    if table is not None and has_verdict(table):
+    if table is not None and (has_verdict(table) or table.baseline_knobs is not None):
         return verdict_of_table(run, summary, table)
     sentences = [*verdict_of_configs(summary, best, baseline), *state_of(run, summary)]
     return Section("verdict", "Verdict", tuple(s for s in sentences if s), facts(summary, best, baseline))
@@ -43,13 +43,13 @@ def verdict(run: Run, summary: Summary) -> Section:
 def verdict_of_table(run: Run, summary: Summary, table: PaperTable) -> Section:
     """What the study's table compares comes first; a best of all arms is named only where they have one baseline."""
     best, baseline = summary.best(), summary.baseline()
-    sentences = table_sentences(table)
+    sentences = table_sentences(table) if table.known() or best is not None else [headline(summary, None)]
     if table.baseline_knobs is None:
         sentences += other_baseline(table)
         sentences += verdict_of_configs(summary, best, baseline)
     sentences += state_of(run, summary)
     figures = (*table_facts(table), *facts(summary, None if table.baseline_knobs is not None else best, baseline)[2:])
-    shown_tables = (comparisons_table(table),)
+    shown_tables = (comparisons_table(table),) if table.known() else ()
     return Section("verdict", "Verdict", tuple(s for s in sentences if s), figures, tables=shown_tables)
 
 

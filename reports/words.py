@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -165,6 +165,19 @@ def count(num: int, noun: str, plural: str = "") -> str:
     if num == 0:
         return f"no {noun}"
     return f"{num:,} {noun if num == 1 else plural or noun + 's'}"
+
+
+def seeds_between(counts: Iterable[int]) -> str:
+    """How many seeds stand behind several means: "3 seeds", or "2 to 3 seeds" where they differ; "" without any.
+
+    >>> seeds_between([3, 2, 3])
+    '2 to 3 seeds'
+    """
+    found = sorted(set(counts))
+    if not found:
+        return ""
+    first, last = found[0], found[-1]
+    return count(last, "seed") if first == last else f"{first} to {count(last, 'seed')}"
 
 
 def are(num: int, was: bool = False) -> str:

@@ -71,8 +71,8 @@ class ContrastiveMixup:
     train_utterances: int = knob(0, "utterances of each training speaker that are used; 0 is all of them", minimum=0)
     batch_speakers: int = knob(400, "speakers in a batch, over all workers", minimum=2)
     batch_utterances: int = knob(2, "utterances of each speaker in a batch; the last one is the query", minimum=2)
-    crop_s: float = knob(2.015, "seconds of an utterance that are heard in training", minimum=0.2)
-    eval_crop_s: float = knob(4.015, "seconds of each crop in evaluation", minimum=0.2)
+    crop_s: float = knob(2.015, "seconds of an utterance that are heard in training", minimum=0.2, maximum=60.0)
+    eval_crop_s: float = knob(4.015, "seconds of each crop in evaluation", minimum=0.2, maximum=60.0)
     eval_crops: int = knob(10, "evenly spaced crops of an utterance in evaluation", minimum=1)
     epoch_steps: int = knob(0, "steps of an epoch, over as many passes as they take; 0 is whole passes", minimum=0)
     passes: int = knob(1, "passes over every speaker's utterances in an epoch", minimum=1, when={"epoch_steps": (0,)})
@@ -90,6 +90,17 @@ class ContrastiveMixup:
     def loss_speakers(self, workers: int) -> int:
         """How many speakers a query is told apart from, its own included, when `workers` share a batch."""
         return self.batch_speakers if self.negatives == "gather" else self.batch_speakers // workers
+
+    def notes(self, workers: int) -> list[str]:
+        """Values that are set and make no difference beside the others, on so many workers."""
+        found = []
+        if self.loss in MIXUPS and self.beta_alpha == 0:
+            found.append(
+                'beta_alpha = 0 mixes nothing: what is trained is loss = "ap", whatever mixup_level, volume and partner'
+            )
+        if self.negatives == "local" and workers == 1:
+            found.append('negatives = "local" is "gather" with one worker')
+        return found
 
     def problems(self) -> list[Problem]:
         """What is wrong between knobs that are each fine alone; a place is the knob to change."""

@@ -1,17 +1,23 @@
-"""Checks of [corpus]: its roles, their sources, and the conditions on a source's columns."""
+"""Checks of [corpus]: its roles, their sources, how pairs are made, and the conditions on a source's columns."""
 
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from search_spaces.knob_checks import table_at
 from search_spaces.knobs import active_knobs, knobs_of, shown
-from search_spaces.problems import Problem, unknown_name
+from search_spaces.problems import Problem, nearest_name, unknown_name
 from search_spaces.ranges import values_within
 from search_spaces.registry import CONFIGS, build_config
 from search_spaces.study import ROLES, Study
 
 LAYOUTS: Mapping[str, str] = {"noise": "MUSAN", "rooms": "RIRS_NOISES"}  # roles that are given both or neither
+PAIRS = "pairs"  # the source of the role trials that asks for pairs to be made: pairs?balance=gender&most=5000
+BALANCE, MOST = "balance", "most"
+PAIR_OPTIONS = (BALANCE, MOST)
+BALANCES = ("gender",)
+LEAST_PAIRS = 10  # fewer would leave a gender without one of a kind
 BOUNDS = ("min", "max")
 CONDITION = "a value, a list of values or { min = …, max = … }"
 
@@ -68,6 +74,35 @@ def need_problems(raw: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
+def pair_option_problems(text: str) -> list[str]:
+    """What is wrong with the options of a source that asks for pairs, each in a sentence.
+
+    >>> pair_option_problems("pairs?most=5")
+    ["most is a whole number of at least 10, but got '5'"]
+    """
+    given = parse_qsl(text.partition("?")[2], keep_blank_values=True)
+    names = [name for name, _ in given]
+    problems = [
+        f"no option '{name}'; options: {', '.join(PAIR_OPTIONS)}{_meant(name, PAIR_OPTIONS)}"
+        for name in names
+        if name not in PAIR_OPTIONS
+    ]
+    for name, value in given:
+        if name == BALANCE and value not in BALANCES:
+            known = f"is one of {', '.join(BALANCES)}"
+            problems.append(f"{BALANCE} {known}, but got '{value}'{_meant(value, BALANCES)}")
+        if name == MOST and not (value.isdecimal() and value.isascii() and int(value) >= LEAST_PAIRS):
+            problems.append(f"{MOST} is a whole number of at least {LEAST_PAIRS}, but got '{value}'")
+    return problems + [
+        f"option '{name}' is there {names.count(name)} times" for name in PAIR_OPTIONS if names.count(name) > 1
+    ]
+
+
+def _meant(name: str, names: tuple[str, ...]) -> str:
+    nearest = nearest_name(name, names)
+    return f"; did you mean '{nearest}'?" if nearest is not None else ""
+
+
 def _form(role: str) -> str:
     return f'"synthetic" or a folder as {LAYOUTS[role]}'
 
@@ -87,10 +122,16 @@ def _background_problems(role: str, sources: list[Any]) -> Iterator[Problem]:
             yield Problem(place, f"must be {_form(role)} on this machine, but got the URI {text}", text)
         elif isinstance(text, str) and text.startswith("synthetic?"):
             yield Problem(place, f'must be {_form(role)}; what is made has no options: write "synthetic"', text)
+        elif isinstance(text, str) and text.partition("?")[0] == PAIRS:
+            yield Problem(place, f"must be {_form(role)}; pairs are a source of the role trials", text)
 
 
 def _source_problems(role: str, sources: list[Any]) -> Iterator[Problem]:
     for position, source in enumerate(sources, start=1):
+        text = source.get("source") if isinstance(source, Mapping) else source
+        if role == "trials" and isinstance(text, str) and text.partition("?")[0] == PAIRS:
+            for rule in pair_option_problems(text):
+                yield Problem(f"corpus.{role}[{position}]", f"{text}: {rule}", text)
         if role == "trials" and isinstance(source, Mapping) and "condition" in source:
             rule = "a list of trial pairs is not heard; the condition goes to the role test"
             yield Problem(f"corpus.{role}[{position}].condition", rule, source["condition"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search_spaces.corpus_checks import LAYOUTS
+from search_spaces.corpus_checks import LAYOUTS, PAIRS
 from search_spaces.problems import Problem, unknown_name
 from search_spaces.scales import moved, scaled
 
@@ -145,7 +145,7 @@ def is_path(source: str) -> bool:
 
 def is_pairs(source: str) -> bool:
     """Whether a source of the role trials asks for pairs to be made, and is no list."""
-    return source.partition("?")[0] == "pairs"
+    return source.partition("?")[0] == PAIRS
 
 
 def _with_absolute_paths(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import math
 import re
 import tomllib
 from functools import cache
@@ -11,6 +12,7 @@ from types import ModuleType
 
 import pytest
 
+from reports.statistics import relative_improvement
 from search_spaces.knob_checks import value_problems
 from search_spaces.knobs import knobs_of
 from search_spaces.reading import read_study, shipped_studies
@@ -21,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "PAPERS.md").read_text()
 ROOMS = ("search_spaces", "trainables", "reports", "voxstudy")
 TRAINABLE = "contrastive_mixup"
+Figures = dict[tuple[str, str], tuple[float, float]]
 HEADINGS = ("source", "function", "test", "study")
 
 
@@ -141,6 +144,68 @@ def test_no_study_with_published_figures_is_left_out() -> None:
         table = read_study(name).study.table
         if table is not None and any(cell.published is not None for cell in table.cells):
             assert name in names_of(4), f"{name} has published figures, but no row in PAPERS.md"
+
+
+# As the paper prints them: mean and standard deviation of the EER in percent.
+TABLE_2 = {"AP loss": (2.21, 0.03), "CE mixup (6)": (2.19, 0.01), "contrastive mixup (7)": (2.11, 0.02)}
+OF_LOG_MEL = (2.44, 0.06)  # section 4.4
+TABLE_3 = {
+    "2": ((14.80, 0.25), (12.38, 0.24)),
+    "3": ((12.32, 0.33), (10.53, 0.12)),
+    "5": ((9.43, 0.14), (8.26, 0.07)),
+    "10": ((6.63, 0.08), (6.05, 0.14)),
+}
+TABLE_4 = {
+    "2": ((11.21, 0.28), (10.75, 0.15)),
+    "3": ((9.15, 0.33), (8.98, 0.21)),
+    "5": ((7.65, 0.12), (7.55, 0.03)),
+    "10": ((5.86, 0.12), (5.84, 0.07)),
+}
+
+
+def two_columns(table: dict[str, tuple[tuple[float, float], tuple[float, float]]], suffix: str = "") -> Figures:
+    """A table of the AP loss beside contrastive mixup, by row and column of the shipped study."""
+    columns = ("AP loss" + suffix, "contrastive mixup" + suffix)
+    return {(row, column): pair for row, pairs in table.items() for column, pair in zip(columns, pairs, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "contrastive_mixup_table2",
+            {(row, ""): pair for row, pair in {**TABLE_2, "contrastive mixup (7) of log-mel": OF_LOG_MEL}.items()},
+        ),
+        ("contrastive_mixup_table3", two_columns(TABLE_3)),
+        ("contrastive_mixup_table4", two_columns(TABLE_4, " + augmentation")),
+        (
+            "contrastive_mixup_alpha",
+            {
+                **{("chosen on dev", f"{row} utterances"): mixup for row, (_, mixup) in TABLE_3.items()},
+                ("chosen on dev", "all utterances"): TABLE_2["contrastive mixup (7)"],
+            },
+        ),
+        ("mixup_seeds", {("AP loss", ""): TABLE_3["2"][0], ("contrastive mixup", ""): TABLE_3["2"][1]}),
+    ],
+)
+def test_published_figures_are_the_papers(name: str, expected: Figures) -> None:
+    """Each in its place, none missing, none beside them."""
+    table = read_study(name).study.table
+    assert table is not None
+    cells = [cell for cell in table.cells if cell.published is not None]
+
+    assert expected == {(c.row, c.column): (c.published.mean, c.published.std) for c in cells if c.published}
+
+
+def test_the_gains_of_tables_2_to_4_come_out() -> None:
+    """Cut off after the last printed digit, not rounded: so are 16.35, printed 16.3, and 1.86, printed 1.8."""
+    pairs = [(TABLE_2["AP loss"], TABLE_2[row]) for row in ("CE mixup (6)", "contrastive mixup (7)")]
+    gains = [relative_improvement(ours[0], base[0], minimize=True) for base, ours in (*pairs, *TABLE_3.values())]
+    gains += [relative_improvement(ours[0], base[0], minimize=True) for base, ours in TABLE_4.values()]
+    printed = [0.90, 4.52, 16.3, 14.5, 12.4, 8.7, 4.1, 1.8, 1.3, 0.3]
+    digits = [2, 2, *[1] * 8]
+
+    assert printed == [math.floor(gain * 10**n) / 10**n for gain, n in zip(gains, digits, strict=True) if gain]
 
 
 @pytest.mark.parametrize(

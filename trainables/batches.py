@@ -23,6 +23,10 @@ SUBSET_EPOCH = 0
 FIRST_STREAM, AUGMENTATION_STREAM, PASS_STREAM, PARTNER_STREAM = range(4)
 
 
+class PlanError(ValueError):
+    """A corpus and knobs that no batch can be made of, or workers that cannot share it: the same on every worker."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """One step's work, the same on every worker.
@@ -58,20 +62,26 @@ class BatchPlan:
     passes: int = 1
     steps: int = 0
 
-    def batches(self, epoch: int) -> list[Batch]:
-        """All batches of an epoch (from 1), in order, pass after pass.
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """All batches of an epoch (from 1), in order, pass after pass; one pass at a time is held in memory.
 
         In a pass each speaker's utterances are shuffled and cut into groups of `batch_utterances`; a batch is
         `batch_speakers` groups of distinct speakers; groups that fill no batch are left for another pass.
         """
         numbers = itertools.count() if self.steps else range(self.passes)
         every = itertools.chain.from_iterable(self._pass(epoch, number) for number in numbers)
-        return list(itertools.islice(every, self.steps or None))
+        return itertools.islice(every, self.steps or None)
+
+    def num_batches(self, epoch: int) -> int:
+        """How many batches an epoch has: filled, and neither drawn nor kept."""
+        if self.steps:
+            return self.steps  # a pass fills one batch at least
+        filled = (self._filled(self._pass_generator(epoch, number))[1] for number in range(self.passes))
+        return sum(1 for batches in filled for _ in batches)
 
     def _pass(self, epoch: int, number: int) -> list[Batch]:
-        generator = _generator(self.seed, epoch, stream=PASS_STREAM if number else FIRST_STREAM, part=number)
-        groups_GU, speaker_G = self._groups(generator)
-        batches = list(_fill(speaker_G.tolist(), batch_speakers=self.batch_speakers))
+        generator = self._pass_generator(epoch, number)
+        groups_GU, batches = self._filled(generator)
         batches_SU = [groups_GU[batch] for batch in batches]
         shape = (len(batches_SU), self.batch_speakers, self.batch_utterances)
         starts = generator.random(shape)
@@ -86,6 +96,14 @@ class BatchPlan:
             Batch(utterances_SU=utterances_SU, starts_SU=starts_SU, ratio=ratio, partner_S=partner_S)
             for utterances_SU, starts_SU, ratio, partner_S in zip(batches_SU, starts, ratios, partners, strict=True)
         ]
+
+    def _pass_generator(self, epoch: int, number: int) -> np.random.Generator:
+        return _generator(self.seed, epoch, stream=PASS_STREAM if number else FIRST_STREAM, part=number)
+
+    def _filled(self, generator: np.random.Generator) -> tuple[NDArray[np.int64], Iterator[list[int]]]:
+        """Return the utterances of each group (G, U), and of each batch of a pass its groups."""
+        groups_GU, speaker_G = self._groups(generator)
+        return groups_GU, _fill(speaker_G.tolist(), batch_speakers=self.batch_speakers)
 
     def _partners(self, generator: np.random.Generator) -> NDArray[np.int64]:
         """Partners within each share (S,)."""
@@ -125,7 +143,7 @@ def plan_batches(
     channel, and a pair of them teaches these. An utterance without a recording counts as one of its own.
     Speakers with fewer than `batch_utterances` cannot form a group; they are counted in `num_left_out`.
 
-    Raises ValueError if fewer speakers than `batch_speakers` can form a group (no batch would ever be full), and if a
+    Raises PlanError if fewer speakers than `batch_speakers` can form a group (no batch would ever be full), and if a
     batch has no equal `shares` of at least 2 speakers (a share of one has nobody to be told apart from).
     """
     _require_shares(batch_speakers, shares)
@@ -142,7 +160,7 @@ def plan_batches(
     usable = tuple(rows for rows in chosen if len(rows) >= batch_utterances)
     if len(usable) < batch_speakers:
         limit = f" of train_utterances={train_utterances}" if train_utterances else ""
-        raise ValueError(
+        raise PlanError(
             f"batch_speakers: must be at most the number of train speakers with {batch_utterances} utterances{limit}, "
             f"but got batch_speakers={batch_speakers} and {len(usable)} speakers"
         )
@@ -162,7 +180,7 @@ def plan_batches(
 
 def _require_shares(batch_speakers: int, shares: int) -> None:
     if shares > 1 and (batch_speakers % shares or batch_speakers < 2 * shares):
-        raise ValueError(
+        raise PlanError(
             "batch_speakers: must be a multiple of the number of workers, and at least twice it, with "
             f'negatives="local", but got batch_speakers={batch_speakers} and {shares} workers'
         )
@@ -204,10 +222,10 @@ def _repeats(code_N: NDArray[np.int64]) -> NDArray[np.int64]:
 def share_of(num_speakers: int, *, rank: int, size: int) -> slice:
     """The contiguous part of a batch's speakers that worker `rank` of `size` reads.
 
-    Raises ValueError if the speakers cannot be shared evenly.
+    Raises PlanError if the speakers cannot be shared evenly.
     """
     if num_speakers % size:
-        raise ValueError(
+        raise PlanError(
             "batch_speakers: must be a multiple of the number of workers, "
             f"but got batch_speakers={num_speakers} and {size} workers"
         )

@@ -26,6 +26,7 @@ from trainables.batches import Batch, BatchPlan, plan_batches, share_of
 from trainables.corpora.banks import Bank
 from trainables.corpora.corpus import AudioCache
 from trainables.corpora.splits import Splits
+from trainables.corpora.synthetic import MOST
 from trainables.corpora.trial_pairs import TrialPairs, trial_pairs
 from trainables.distributed import buffers_from_rank_0, world
 from trainables.embedding import build_net, on_device, plan_pairs, read_crops, samples_of, score_trials
@@ -119,7 +120,8 @@ class ContrastiveMixupTask:
         """Score a split's trials, keep the scores, return the metrics."""
         pairs = self._pairs[split]
         if not self._verifier.is_gathered:
-            # Every worker keeps the statistics of its own shares; those of rank 0 are scored with, and saved.
+            # Each forward starts from rank 0's statistics (DDP sends them to all) and adds those of the worker's own
+            # share: only what the last forward added differs. Rank 0's are scored with, and saved.
             buffers_from_rank_0(self.module)
         scores_P = score_trials(
             self._verifier,
@@ -191,7 +193,7 @@ def build(
     The seed alone draws the initial weights, the utterance subset, and every epoch's batches, crops, λ and
     augmentation.
 
-    Raises ValueError if no batch can be filled, or the speakers of a batch cannot be shared evenly by the workers.
+    Raises PlanError if no batch can be filled, or the speakers of a batch cannot be shared evenly by the workers.
     """
     assert (rank, size) == world(), f"built for worker {rank} of {size}, but this is {world()}"
     assert splits.bank is not None or not config.augmentation, "a study that augments has the roles noise and rooms"
@@ -219,14 +221,27 @@ def build(
 
 
 def stand_in(config: ContrastiveMixup) -> tuple[ContrastiveMixup, str]:
-    """What to measure a step on: the same net and crops, few speakers, and voices for them."""
+    """What to measure a step on: the same net and crops, few speakers, voices for them, and next to nothing to plan.
+
+    Crops are shorter than a voice, so that as many are scored as of any long utterance; the longest are cut for it.
+    """
     few = min(config.batch_speakers, STAND_IN_SPEAKERS)
-    seconds = math.ceil(max(config.crop_s, config.eval_crop_s)) + 1
+    crop_s, eval_crop_s = (min(seconds, MOST["seconds"] - 1) for seconds in (config.crop_s, config.eval_crop_s))
+    seconds = math.ceil(max(crop_s, eval_crop_s)) + 1
     voices = (
         f"synthetic?speakers={few}&utterances={config.batch_utterances}&dev_speakers=2&dev_utterances=2"
         f"&test_speakers=0&seconds={seconds}"
     )
-    return dataclasses.replace(config, batch_speakers=few, train_utterances=0), voices
+    small = dataclasses.replace(
+        config,
+        batch_speakers=few,
+        train_utterances=0,
+        crop_s=crop_s,
+        eval_crop_s=eval_crop_s,
+        passes=1,
+        epoch_steps=0,
+    )
+    return small, voices
 
 
 def utterances_of_step(config: ContrastiveMixup) -> int:
@@ -235,8 +250,13 @@ def utterances_of_step(config: ContrastiveMixup) -> int:
 
 
 def steps_of_epoch(config: ContrastiveMixup, table: pa.Table) -> int:
-    """The batches of an epoch over a listing's table; ValueError if none can be filled."""
-    return len(_plan(config, table, seed=0, size=1).batches(1))
+    """The batches of an epoch over a listing's table; PlanError if none can be filled."""
+    return _plan(config, table, seed=0, size=1).num_batches(1)
+
+
+def require_plan(config: ContrastiveMixup, table: pa.Table) -> None:
+    """Raise PlanError if no batch can be filled from a listing's table, whatever the seed."""
+    _plan(config, table, seed=0, size=1)
 
 
 def _plan(config: ContrastiveMixup, table: pa.Table, *, seed: int, size: int) -> BatchPlan:

@@ -9,16 +9,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import safetensors.torch
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 from safetensors import SafetensorError
 from torch import Tensor
 
 from search_spaces.knobs import knobs_of
 from search_spaces.problems import nearest_name
 from search_spaces.registry import CONFIGS, Config, build_config
+from search_spaces.study import Source
 from trainables import features
 from trainables.checkpoints import misfits
 from trainables.embedding import build_net
@@ -26,8 +29,54 @@ from trainables.verifier import Verifier
 
 FORMAT = 1
 WEIGHTS, FACTS, CARD = "weights.safetensors", "model.json", "MODEL_CARD.md"
-NEEDED = ("format", "voxstudy", "trainable", "config", "front_end", "weights", "trial", "corpus", "metrics")
+MARK_DIGITS = 12  # of a speaker's hash: two of a million names alike by chance would be a surprise
 NUM_NAMED = 3  # tensors named in a message
+MOST_SHOWN = 60  # characters of a wrong value
+
+
+class _Facts(BaseModel):
+    """A part of model.json; what a later version adds is let be."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Weights(_Facts):
+    file: Literal["weights.safetensors"]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    tensors: Annotated[int, Field(ge=1)]
+    parameters: Annotated[int, Field(ge=1)]
+
+
+class _Trial(_Facts):
+    id: Annotated[str, Field(min_length=1)]
+    threads: Annotated[int, Field(ge=1)]
+
+
+class _Held(_Facts):
+    role: str
+    source: str
+    fingerprint: str
+
+
+class _Corpus(_Facts):
+    roles: dict[str, list[Source]]
+    held: list[_Held]
+    test_fingerprint: str | None
+    speakers: dict[Literal["train", "dev"], str] | None
+
+
+class ModelFacts(_Facts):
+    """What model.json must say for a net to be used; `config` and `front_end` are held against this version's own."""
+
+    format: int
+    voxstudy: str
+    trainable: str
+    config: dict[str, Any]
+    front_end: dict[str, Any]
+    weights: _Weights
+    trial: _Trial
+    corpus: _Corpus
+    metrics: dict[str, dict[str, float]]
 
 
 class ModelError(ValueError):
@@ -70,6 +119,11 @@ def front_end(config: Config) -> dict[str, Any]:
     }
 
 
+def speaker_mark(name: str) -> str:
+    """What is kept of a speaker's name, to know him again: the beginning of its SHA-256."""
+    return hashlib.sha256(name.encode()).hexdigest()[:MARK_DIGITS]
+
+
 def packed_weights(weights: Mapping[str, Tensor]) -> bytes:
     """Tensors as the bytes of one safetensors file, the same for the same tensors."""
     data: bytes = safetensors.torch.save({name: tensor.cpu().contiguous() for name, tensor in weights.items()})
@@ -109,18 +163,27 @@ def read_model_facts(place: Path) -> dict[str, Any]:
     except FileNotFoundError:
         why = "no such folder" if not place.is_dir() else f"no exported net: it has no {FACTS}"
         raise ModelError(f"{place}: {why}; `voxstudy export RUN --out DIR` makes one") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file}: cannot be read: {error}") from None
     if not isinstance(facts, dict) or "format" not in facts:
         raise ModelError(f"{file}: not an exported net's: it has no `format`")
     if facts["format"] != FORMAT:
         raise ModelError(f"{file}: of format {facts['format']!r}, but this version reads format {FORMAT}; export again")
-    missing = [name for name in NEEDED if name not in facts]
-    odd = [name for name in NEEDED[3:] if name not in missing and not isinstance(facts[name], dict)]
-    if missing or odd or "sha256" not in facts["weights"] or "id" not in facts["trial"]:
-        what = f"{', '.join(missing)} missing" if missing else "not of its form"
-        raise ModelError(f"{file}: {what}; export again")
+    try:
+        ModelFacts.model_validate(facts)
+    except ValidationError as error:
+        raise ModelError("\n".join(f"{file}: {_fault(each)}; export again" for each in error.errors())) from None
     return facts
+
+
+def _fault(details: ErrorDetails) -> str:
+    """Place, rule and value of what is wrong with a fact."""
+    place = ".".join(map(str, details["loc"]))
+    if details["type"] == "missing":
+        return f"{place}: is missing"
+    rule = details["msg"].replace("Input should", "must").replace("String should", "must")
+    value = repr(details["input"])
+    return f"{place}: {rule}, but it is {value if len(value) <= MOST_SHOWN else value[:MOST_SHOWN] + '…'}"
 
 
 def _config(facts: Mapping[str, Any], file: str) -> tuple[Config, tuple[str, ...]]:

@@ -20,6 +20,7 @@ import ray.train.torch
 import torch.distributed as dist
 from torch import nn
 
+from trainables.batches import PlanError
 from trainables.checkpoints import Checkpoints, InitialError, folder_of, weights_of
 from trainables.corpora.splits import Splits, audio_caches
 from trainables.distributed import from_rank_0
@@ -28,7 +29,7 @@ from trainables.loop import COMPLETE, Directive, Diverged, fit
 from trainables.scores import score_writer
 
 LOST_PEER = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe", re.IGNORECASE)
-IN_WORDS = (Diverged, InitialError)  # a trial's own failures whose text says it all
+IN_WORDS = (Diverged, InitialError, PlanError)  # a trial's own failures whose text says it all
 
 
 def serve(setup: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from trainables.checkpoints import Checkpoints
 from trainables.corpora.splits import audio_caches
 from trainables.loop import Directive, fit
 from trainables.scores import score_writer
-from voxstudy.run import open_corpus
+from voxstudy.run import open_corpus, refuse_plans
 
 
 def debug_trial(read: ReadStudy, console: Console) -> int:
@@ -22,7 +22,11 @@ def debug_trial(read: ReadStudy, console: Console) -> int:
     The test set is left alone: what reads it is recorded in a run.
     """
     splits = open_corpus(read, console)
+    refuse_plans(read.study, splits)
     config = read.study.config_of({})
+    for note in config.notes(workers=1):
+        if note not in config.notes(read.study.resources.workers):
+            console.print(f"--debug trains with one worker: {note}", highlight=False, markup=False, soft_wrap=True)
     device = torch.device("cuda" if torch.cuda.is_available() and read.study.resources.gpus_per_worker else "cpu")
     build = importlib.import_module(f"trainables.{read.study.trainable}").build
     audio = audio_caches(splits)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from reports.manifest import RunError
+from reports.words import count
 from search_spaces.overrides import is_path
-from trainables.corpora.audio import FFMPEG_ENDINGS, AudioFaultError, hear_file
+from trainables.corpora.audio import FFMPEG_ENDINGS, SILENCE, AudioFaultError, hear_file, remarks_of
 from trainables.corpora.cells import TABLES
 from trainables.corpora.corpus import CorpusError, Heard, rows_of
 from trainables.corpora.packed import is_packed
@@ -33,8 +35,16 @@ Say = Callable[[str], object]
 
 
 @dataclass(frozen=True)
+class Sound:
+    """Samples, int16 (T,), and what was done to them."""
+
+    samples: NDArray[np.int16]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Utterance:
-    """One utterance, heard when it is needed: `hear` gives its samples, int16 (T,), or why there are none.
+    """One utterance, heard when it is needed: `hear` gives its sound, or why there is none.
 
     `path` is as it was given, or as its manifest has it; empty where there is no file.
     """
@@ -42,7 +52,7 @@ class Utterance:
     key: str  # the same for the same utterance
     path: str
     name: str
-    hear: Callable[[], NDArray[np.int16] | str]
+    hear: Callable[[], Sound | str]
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,7 @@ def _write(file: Path, model: Model, utterances: Sequence[Utterance], *, num_bad
     """Embed and write the utterances; what is in memory does not grow with their number."""
     schema = schema_of(model)
     good, hours, told_at = 0, 0.0, time.monotonic()
+    remarks: Counter[str] = Counter()
     kept: dict[str, list[object]] = {name: [] for name in schema.names}
 
     def flush(writer: pq.ParquetWriter) -> None:
@@ -147,9 +158,9 @@ def _write(file: Path, model: Model, utterances: Sequence[Utterance], *, num_bad
 
     with pq.ParquetWriter(file, schema) as writer:
         for first in range(0, len(utterances), AT_ONCE):
-            heard, faults = _heard(utterances[first : first + AT_ONCE], model)
-            for fault in faults:
-                say(f"left out: {fault}")
+            heard, faults, doubts = _heard(utterances[first : first + AT_ONCE], model, remarks)
+            for line in [*(f"left out: {fault}" for fault in faults), *(f"note: {doubt}" for doubt in doubts)]:
+                say(line)
             num_bad += len(faults)
             for row in heard:
                 for name, value in row.items():
@@ -164,21 +175,32 @@ def _write(file: Path, model: Model, utterances: Sequence[Utterance], *, num_bad
                 say(f"{after} of {len(utterances)} utterances, {hours:.2f} hours")
         if kept["path"]:
             flush(writer)
+    for remark, number in sorted(remarks.items()):
+        say(f"note: {count(number, 'utterance')}: {remark}")
     return Embedded(good, num_bad)
 
 
-def _heard(some: Sequence[Utterance], model: Model) -> tuple[list[Mapping[str, object]], list[str]]:
-    """The rows of a few utterances, and those that could not be embedded, each with its reason."""
-    waveforms, sound, faults = [], [], []
+def _heard(
+    some: Sequence[Utterance], model: Model, remarks: Counter[str]
+) -> tuple[list[Mapping[str, object]], list[str], list[str]]:
+    """The rows of a few utterances, those that could not be embedded, and those that mean nothing, with the reasons.
+
+    `remarks` counts what was done to their samples.
+    """
+    waveforms, sound, faults, doubts = [], [], [], []
     for utterance in some:
-        samples = utterance.hear()
-        if isinstance(samples, str):
-            faults.append(f"{utterance.path or utterance.name}: {samples}")
-        else:
-            waveforms.append(samples)
-            sound.append(utterance)
+        heard = utterance.hear()
+        name = utterance.path or utterance.name
+        if isinstance(heard, str):
+            faults.append(f"{name}: {heard}")
+            continue
+        waveforms.append(heard.samples)
+        sound.append(utterance)
+        remarks.update(remark for remark in heard.remarks if remark != SILENCE)
+        if not heard.samples.any():
+            doubts.append(f"{name}: {SILENCE}")
     if not sound:
-        return [], faults
+        return [], faults, doubts
     vectors_ND = embed_waveforms(model.module, config=model.config, waveforms=waveforms, device=model.device)
     rows: list[Mapping[str, object]] = []
     for utterance, samples, vector_D in zip(sound, waveforms, vectors_ND, strict=True):
@@ -193,7 +215,7 @@ def _heard(some: Sequence[Utterance], model: Model) -> tuple[list[Mapping[str, o
                 "duration_s": len(samples) / model.config.sample_rate,
             }
         )
-    return rows, faults
+    return rows, faults, doubts
 
 
 def _vectors(vectors: Sequence[object], schema: pa.Schema) -> pa.Array:
@@ -215,13 +237,15 @@ def _of_folder(folder: Path, sample_rate: int) -> list[Utterance]:
 
 
 def _of_file(path: str, name: str, sample_rate: int) -> Utterance:
-    def hear() -> NDArray[np.int16] | str:
+    def hear() -> Sound | str:
         try:
             samples, facts = hear_file(path, sample_rate=sample_rate)
         except AudioFaultError as fault:
             return str(fault)
         seconds = facts.num_frames / facts.sample_rate
-        return samples if seconds >= SHORTEST_S else _too_short(seconds)
+        return (
+            Sound(samples, remarks_of(facts, sample_rate=sample_rate)) if seconds >= SHORTEST_S else _too_short(seconds)
+        )
 
     return Utterance(os.path.abspath(path), path, name, hear)
 
@@ -239,7 +263,7 @@ def _of_source(source: AnySource, sample_rate: int) -> tuple[list[Utterance], li
 
 
 def _of_row(source: AnySource, place: int, path: str | None, name: str, table: pa.Table, sample_rate: int) -> Utterance:
-    def hear() -> NDArray[np.int16] | str:
+    def hear() -> Sound | str:
         (row,) = rows_of(table.slice(place, 1))
         found = source.examine(row, sample_rate=sample_rate, min_s=SHORTEST_S)
         if not isinstance(found, Heard):
@@ -247,7 +271,7 @@ def _of_row(source: AnySource, place: int, path: str | None, name: str, table: p
         if found.num_samples < SHORTEST_S * sample_rate:
             return _too_short(found.num_samples / sample_rate)
         try:
-            return source.waveform(path=path, index=row.index, sample_rate=sample_rate)
+            return Sound(source.waveform(path=path, index=row.index, sample_rate=sample_rate), found.remarks)
         except CorpusError as error:
             return str(error)
 

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,27 @@ from search_spaces.knobs import active_names, knobs_of, values_of
 from search_spaces.problems import nearest_name
 from search_spaces.registry import Config
 from trainables.checkpoints import Checkpoints, folder_of, misfits
+from trainables.corpora.corpus import CorpusError
 from trainables.corpora.node_cache import is_uri
+from trainables.corpora.roles import list_roles, shared
 from trainables.embedding import build_net
-from trainables.exported import CARD, FACTS, FORMAT, WEIGHTS, as_json, front_end, load_model, packed_weights
+from trainables.exported import (
+    CARD,
+    FACTS,
+    FORMAT,
+    WEIGHTS,
+    as_json,
+    front_end,
+    load_model,
+    packed_weights,
+    speaker_mark,
+)
 from voxstudy.version import VERSION
 
 BEST = "best"
+FEWEST_OF_ID = 4  # characters of an id that may stand for it
+NUM_NAMED = 3  # ids named in a message
+FORMS = f"best, an id or its first {FEWEST_OF_ID} or more characters, NAME or NAME/SEED; an arm named best is best/SEED"
 
 
 def export_trial(run: str, *, trial: str, out: str) -> dict[str, Any]:
@@ -45,10 +60,11 @@ def export_trial(run: str, *, trial: str, out: str) -> dict[str, Any]:
 
 
 def find_trial(summary: Summary, wanted: str, *, place: str) -> dict[str, Any]:
-    """The row of `summary.trials` that is meant by best, an id or its beginning, a config's name, or NAME/SEED.
+    """The row of `summary.trials` that is meant by best, an id, a name, NAME/SEED, or the beginning of an id.
 
-    best is the config with the best mean on dev over several seeds, or, without any, the best one seen; of a config it
-    is the seed with the best value on dev.
+    What is said first wins: best is never an arm of that name, which is best/SEED; a name is never the beginning of an
+    id. Names are those of arms, and #NUMBER or NUMBER of the search's configs. best is the config with the best mean on
+    dev over several seeds, or, without any, the best one seen; of a config it is the seed with the best value on dev.
     """
     trials = summary.trials
     if wanted == BEST:
@@ -56,27 +72,40 @@ def find_trial(summary: Summary, wanted: str, *, place: str) -> dict[str, Any]:
         if best is None:
             raise RunError(f"{place}: no trial is complete, so there is no best one")
         return _best_seed(summary, trials.filter(pl.col("config_id") == best["config_id"]))
-    by_id = trials.filter(pl.col("trial_id").str.starts_with(wanted)) if wanted else trials.clear()
-    if by_id.height == 1:
+    by_id = trials.filter(pl.col("trial_id") == wanted)
+    if by_id.height:
         return by_id.row(0, named=True)
-    by_name = trials.filter(pl.col("config_name") == wanted)
+    by_name = _of_name(trials, wanted)
     if by_name.height:
         return _best_seed(summary, by_name)
     name, _, seed = wanted.rpartition("/")
-    by_seed = trials.filter((pl.col("config_name") == name) & (pl.col("seed").cast(pl.String) == seed))
+    of_name = _of_name(trials, name)
+    by_seed = of_name.filter(pl.col("seed").cast(pl.String) == seed)
     if by_seed.height:
-        return by_seed.row(0, named=True)
-    if by_id.height > 1:
-        raise RunError(f"{place}: --trial {wanted}: {by_id.height} trials have ids that begin so")
-    if name and (of_name := trials.filter(pl.col("config_name") == name)).height:
-        seeds = ", ".join(map(str, sorted(of_name["seed"].to_list())))
+        return _best_seed(summary, by_seed)
+    if of_name.height:
+        seeds = ", ".join(map(str, sorted(set(of_name["seed"].to_list()))))
         raise RunError(f"{place}: --trial {wanted}: {name} has no trial of seed {seed} (it has {seeds})")
+    begun = trials.filter(pl.col("trial_id").str.starts_with(wanted)) if len(wanted) >= FEWEST_OF_ID else trials.clear()
+    if begun.height == 1:
+        return begun.row(0, named=True)
+    if begun.height:
+        ids = ", ".join(begun["trial_id"].to_list()[:NUM_NAMED])
+        raise RunError(
+            f"{place}: --trial {wanted}: {begun.height} trials have ids that begin so ({ids}); write more of it"
+        )
     names = list(dict.fromkeys(trials["config_name"].to_list()))
     near = nearest_name(wanted, [*names, BEST, *trials["trial_id"].to_list()])
     meant = f"; did you mean {near!r}?" if near else ""
-    raise RunError(
-        f"{place}: --trial {wanted}: no such trial{meant} (best, an id, a name or NAME/SEED; names: {', '.join(names)})"
-    )
+    raise RunError(f"{place}: --trial {wanted}: no such trial{meant} ({FORMS}; names: {', '.join(names)})")
+
+
+def _of_name(trials: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The trials of an arm, or of a config of the search, whose # may be left out."""
+    found = trials.filter(pl.col("config_name") == name)
+    if found.height or not name.isdecimal():
+        return found
+    return trials.filter(pl.col("config_name") == f"#{name}")
 
 
 def _best_seed(summary: Summary, rows: pl.DataFrame) -> dict[str, Any]:
@@ -135,6 +164,7 @@ def exported_files(run: Run, summary: Summary, row: Mapping[str, Any]) -> tuple[
             "test_fingerprint": test.get("fingerprint") or run.provenance.get("test_fingerprint"),
             "roles": {role: [each.model_dump() for each in given] for role, given in run.study.corpus.items()},
             "held": held,
+            "speakers": speaker_marks(run, config, held),
         },
         "metrics": {"dev": _metrics(last.to_dicts()[0]) if last.height else {}, "test": _metrics(test)},
     }
@@ -166,6 +196,22 @@ def weights_of_trial(run: Run, row: Mapping[str, Any], config: Config) -> dict[s
     if faults:
         raise RunError(f"{where}: its checkpoint is not of the net that this version builds: {faults[0]}")
     return weights
+
+
+def speaker_marks(run: Run, config: Config, held: Sequence[Mapping[str, Any]]) -> dict[str, str] | None:
+    """The marks of all speakers of train and dev, to know them again; None where the corpus cannot be listed any more.
+
+    The run's tables do not name them, so that its sources are listed again, without a look at their audio.
+    """
+    roles = {role: list(given) for role, given in run.study.corpus.items() if role in ("train", "dev", "test")}
+    try:
+        share = shared(list_roles(roles, config.sample_rate, ()))
+    except (CorpusError, OSError):
+        return None
+    names = {role: set(rows["speaker"].to_pylist()) for role, rows in (("train", share.train), ("dev", share.dev))}
+    # What was heard must be among what is listed: bad files are left out later.
+    is_whole = all(each["speakers"] <= len(names[each["role"]]) for each in held if each["role"] in names)
+    return {role: " ".join(sorted(map(speaker_mark, found))) for role, found in names.items()} if is_whole else None
 
 
 def _trial_facts(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:

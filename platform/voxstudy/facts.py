@@ -1,6 +1,5 @@
 """What a study would run, a line each, in the words of `voxstudy check`; and how ranges and conditions are written."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -87,12 +86,24 @@ def possible_values(study: Study, name: str) -> Iterator[tuple[str, int]]:
     for position, arm in enumerate(study.arms, start=1):
         if name in arm.config:
             yield f"arm[{position}].config.{name}", int(arm.config[name])
-    found = study.space().get(name)
-    if isinstance(found, CategoricalDistribution):
-        yield from ((f"search.space.{name}", int(choice)) for choice in found.choices if choice is not None)
-    elif isinstance(found, IntDistribution):
-        steps = range(found.low, found.high + 1, found.step)
-        yield from ((f"search.space.{name}", value) for value in itertools.islice(steps, 1000))
+    if (found := study.space().get(name)) is not None:
+        yield from ((f"search.space.{name}", int(value)) for value in searched_values(found))
+
+
+def searched_values(distribution: BaseDistribution) -> list[Any]:
+    """The values that a range of whole numbers or of choices can yield; of very many, the first thousand."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    assert isinstance(distribution, IntDistribution), "numbers between its ends cannot be counted"
+    return list(range(distribution.low, distribution.high + 1, distribution.step)[:1000])
+
+
+def ends_of(distribution: BaseDistribution) -> list[Any]:
+    """The least and the largest value of a range; all of its choices."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return [distribution.low, distribution.high]
 
 
 def may_have(study: Study, name: str, value: object) -> bool:

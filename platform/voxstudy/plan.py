@@ -3,8 +3,11 @@
 Nothing here imports torch or Ray: both commands answer at once, on a machine that has neither a GPU nor a cluster.
 """
 
+import dataclasses
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from optuna.distributions import FloatDistribution, IntDistribution
 from rich import box
@@ -21,10 +24,11 @@ from search_spaces.registry import CONFIGS
 from search_spaces.study import BASELINE, OtherRun, Study
 from voxstudy.facts import (
     allowed_values,
+    ends_of,
     facts,
     may_have,
     possible_epochs,
-    possible_values,
+    searched_values,
     written_range,
     written_when,
 )
@@ -74,6 +78,7 @@ def notes(study: Study) -> list[str]:
     return [
         *_range_notes(study),
         *_effect_notes(study),
+        *_alike_notes(study),
         *_seed_notes(study),
         *_stopper_notes(study),
         *_confirm_notes(study),
@@ -100,29 +105,40 @@ def resource_problems(study: Study, cpus: int, gpus: int, where: str) -> list[Pr
     if holds < demand.workers:
         rule = f"a lane of {demand.workers} workers x {share:g} GPUs does not fit: {where} has {gpus} GPUs"
         problems.append(Problem("resources.gpus_per_worker", rule, share))
-    for place, speakers in _batch_speakers(study):
-        if speakers % demand.workers:
-            rule = (
-                f"`batch_speakers` must be divisible by the workers of a lane, but got batch_speakers={speakers}, "
-                f"workers={demand.workers}"
-            )
-            problems.append(Problem(place, rule, speakers))
-        elif speakers < 2 * demand.workers and may_have(study, "negatives", "local"):
+    return [*problems, *_batch_problems(study)]
+
+
+def _batch_problems(study: Study) -> list[Problem]:
+    """Batches that a lane cannot share, of the baseline, the arms and the search; each place once, with its first."""
+    workers, baseline, first = study.resources.workers, study.config_of({}), dict[str, Problem]()
+    for table, params in _batches(study):
+        config = dataclasses.replace(baseline, **params)
+        speakers = config.batch_speakers
+        if speakers % workers:
+            knob = "batch_speakers"
+            rule = "`batch_speakers` must be divisible by the workers of a lane"
+        elif workers > 1 and config.negatives == "local" and speakers < 2 * workers:
+            knob = "negatives" if "negatives" in params and "batch_speakers" not in params else "batch_speakers"
             rule = (
                 '`batch_speakers` must be at least twice the workers of a lane with negatives = "local", so that a '
-                f"worker has someone to tell apart, but got batch_speakers={speakers}, workers={demand.workers}"
+                "worker has someone to tell apart"
             )
-            problems.append(Problem(place, rule, speakers))
-    return problems
+        else:
+            continue
+        place = f"{table if knob in params else 'config'}.{knob}"
+        rule += f", but got batch_speakers={speakers}, workers={workers}"
+        first.setdefault(place, Problem(place, rule, getattr(config, knob)))
+    return list(first.values())
 
 
-def _batch_speakers(study: Study) -> list[tuple[str, int]]:
-    """Where `batch_speakers` has which value; of several bad values in one place, the first one is enough."""
-    first: dict[str, int] = {}
-    for place, value in possible_values(study, "batch_speakers"):
-        if place not in first or first[place] % study.resources.workers == 0:
-            first[place] = value
-    return list(first.items())
+def _batches(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tables of a study with what each says of batches; the search with every combination that it may try."""
+    yield "config", {}
+    for position, arm in enumerate(study.arms, start=1):
+        yield f"arm[{position}].config", arm.config
+    searched = {name: found for name, found in study.space().items() if name in ("batch_speakers", "negatives")}
+    for values in itertools.product(*map(searched_values, searched.values())):
+        yield "search.space", dict(zip(searched, values, strict=True))
 
 
 def _range_notes(study: Study) -> Iterator[str]:
@@ -153,6 +169,19 @@ def _effect_notes(study: Study) -> Iterator[str]:
                 yield f"{name} of the arm {arm.name!r} has no effect: it needs {needs}"
 
 
+def _alike_notes(study: Study) -> Iterator[str]:
+    """Values that make no difference: trials that have them train as others do."""
+    workers, where = study.resources.workers, dict[str, list[str]]()
+    for name, params in ((BASELINE, {}), *((arm.name, arm.config) for arm in study.arms)):
+        for note in study.config_of(params).notes(workers):
+            where.setdefault(note, []).append(name)
+    for name, distribution in study.space().items():
+        for value in ends_of(distribution):
+            for note in study.config_of({name: value}).notes(workers):
+                where.setdefault(note, ["the search"])
+    yield from (f"{note} ({', '.join(names)})" for note, names in where.items())
+
+
 def _seed_notes(study: Study) -> Iterator[str]:
     if study.seeds == 1 and (study.arms or study.confirm is not None):
         yield "one seed gives no interval, so that no arm or confirmed config can be found better: add seeds"
@@ -177,6 +206,13 @@ def _confirm_notes(study: Study) -> Iterator[str]:
 
 
 def _corpus_notes(study: Study) -> Iterator[str]:
+    for knob, roles in CONFIGS[study.trainable].needs.items():
+        given = [role for role in roles if role in study.corpus]
+        if given and not may_have(study, knob, True):
+            yield (
+                f"{' and '.join(given)} are heard by nothing, as {knob} is true nowhere; yet every worker holds them "
+                "in memory, and the run's corpus is another one than without them"
+            )
     for arm in study.arms:
         run = arm.init_from.run if isinstance(arm.init_from, OtherRun) else None
         if run is not None and "://" not in run and not Path(run).exists():

@@ -1,5 +1,6 @@
 """`voxstudy run`: from a study and a run directory to tables and a report; it starts, continues and extends."""
 
+import importlib
 from functools import partial
 from typing import Any
 
@@ -10,8 +11,11 @@ from reports.page import write_report
 from reports.reading import read_run
 from reports.store import Store, StoreError
 from reports.tables import TableWriter, next_start
+from search_spaces.problems import Problem, StudyError
 from search_spaces.reading import ReadStudy
 from search_spaces.registry import CONFIGS
+from search_spaces.study import BASELINE, Study
+from trainables.batches import PlanError
 from trainables.corpora.banks import ROLES as BANK_ROLES
 from trainables.corpora.banks import held_of
 from trainables.corpora.sources import open_roles
@@ -52,6 +56,7 @@ def _run(read: ReadStudy, run: str, *, allow_code_change: bool, console: Console
     is_new = manifest is None or not manifest.fragments  # a driver killed before its first commit left nothing
     weights = InitialWeights(read.study)
     splits = open_corpus(read, console)
+    refuse_plans(read.study, splits)
     if not is_new:
         refuse_contradictions(read, read_run(run), splits, allow_code_change=allow_code_change)
     ledger = _open_ledger(read, store, splits, is_new=is_new)
@@ -85,6 +90,19 @@ def open_corpus(read: ReadStudy, console: Console) -> Splits:
     if splits.rejected:
         console.print(f"{len(splits.rejected)} bad files left out, {splits.train.table.num_rows} train utterances kept")
     return splits
+
+
+def refuse_plans(study: Study, splits: Splits) -> None:
+    """Raise StudyError if the train corpus fills no batch of the baseline or of an arm; each sentence once."""
+    module = importlib.import_module(f"trainables.{study.trainable}")
+    problems: dict[str, Problem] = {}
+    for name, params in ((BASELINE, {}), *((arm.name, arm.config) for arm in study.arms)):
+        try:
+            module.require_plan(study.config_of(params), splits.train.table)
+        except PlanError as error:
+            problems.setdefault(str(error), Problem(f"arm {name!r}", str(error)))
+    if problems:
+        raise StudyError(problems.values())
 
 
 def _open_ledger(read: ReadStudy, store: Store, splits: Splits, *, is_new: bool) -> Ledger:

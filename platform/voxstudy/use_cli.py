@@ -22,7 +22,13 @@ def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="a run directory")],
     out: Annotated[str, typer.Option("--out", metavar="DIR", help="the folder that is made")],
     trial: Annotated[
-        str, typer.Option("--trial", metavar="TRIAL", help="best on dev, an id, an arm (its best seed), or ARM/SEED")
+        str,
+        typer.Option(
+            "--trial",
+            metavar="TRIAL",
+            help="best on dev, an arm (its best seed) or ARM/SEED, #NUMBER or NUMBER of a config of the search, or an "
+            "id or its beginning; an arm named best is best/SEED",
+        ),
     ] = "best",
 ) -> None:
     """Write a trained net as a folder of its own: safetensors, its settings, and a card of what it is worth."""

@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from search_spaces.contrastive_mixup import ContrastiveMixup
-from search_spaces.study import Study
+from search_spaces.study import Resources, Study
 from trainables.corpora.corpus import CorpusError
-from trainables.corpora.roles import ListedRoles, listed_roles
+from trainables.corpora.roles import Expected, expected_of_roles
 from trainables.cost import Cost, measure
-from voxstudy.cost import cost_facts
+from voxstudy.cost import cost_facts, lanes_here
+from voxstudy.lanes import lanes_that_fit
 
 COST = Cost(
     device="CPU",
@@ -38,9 +40,9 @@ def study_of(**keys: Any) -> Study:
 
 
 def lines_of(study: Study) -> list[tuple[str, str]]:
-    listed: ListedRoles | CorpusError
+    listed: Expected | CorpusError
     try:
-        listed = listed_roles(study.corpus, sample_rate=16_000)
+        listed = expected_of_roles(study.corpus, sample_rate=16_000)
     except CorpusError as error:
         listed = error
     return list(cost_facts(study, COST, listed))
@@ -50,7 +52,7 @@ def test_training_and_scoring_are_told_apart() -> None:
     """72 s a step, 2 steps an epoch, 10 epochs: 0.4 h; dev 11 times; test once a trial, though not in the search."""
     study = study_of(seeds=2, search={"trials": 2, "space": {"learning_rate": True}})
     facts = dict(lines_of(study))
-    scored = listed_roles(study.corpus, sample_rate=16_000).dev_scored
+    scored = expected_of_roles(study.corpus, sample_rate=16_000).dev_scored
 
     assert 10 < scored <= 20
     assert "80 in 4 trials" == facts["steps"]
@@ -86,7 +88,7 @@ def test_missing_noise_is_told_and_the_hours_too(tmp_path: Path) -> None:
     corpus = {"train": VOICES, "trials": "pairs?most=10", "noise": str(tmp_path / "musan"), "rooms": "synthetic"}
     found = lines_of(study_of(corpus=corpus))
 
-    assert ("corpus", f"cannot be listed here: noise: {tmp_path / 'musan'}: no such folder") in found
+    assert ("corpus", f"cannot be used: noise: {tmp_path / 'musan'}: no such folder") in found
     assert [one for one in found if one[0] != "corpus"] == lines_of(study_of())
 
 
@@ -98,8 +100,63 @@ def test_a_corpus_that_is_not_here_leaves_hours_unknown() -> None:
     assert "hours" not in facts
 
 
+def test_an_arm_may_be_called_as_a_part_of_the_study() -> None:
+    """The search and confirmations are counted beside it, and the arm keeps its own config and test."""
+    arms = [{"name": name, "config": {"epochs": epochs}} for name, epochs in (("the search", 1), ("confirmation", 2))]
+    study = study_of(arms=arms, seeds=2, search={"trials": 3, "space": {"learning_rate": True}}, confirm={"top": 1})
+
+    facts = dict(lines_of(study))
+    assert f"{2 * 2 * (10 + 1 + 2 + 10) + 3 * 20} in 11 trials" == facts["steps"]
+    assert facts["scoring test"].startswith(f"{8 * 10 * 7.2 / 60:.2g} min in all")
+
+
+@pytest.mark.parametrize(
+    ("demand", "cpus", "gpus", "lanes"),
+    [
+        ({"workers": 2}, 5, 0, 2),
+        ({"workers": 2, "max_lanes": 1}, 5, 0, 1),
+        ({"workers": 4}, 2, 0, 0),
+        ({"gpus_per_worker": 1.0}, 64, 2, 2),
+        ({"gpus_per_worker": 1.0}, 64, 0, 0),
+        ({"gpus_per_worker": 0.1, "workers": 2}, 64, 1, 5),
+        ({"gpus_per_worker": 0.1, "cpus_per_worker": 8}, 64, 1, 8),
+        ({"gpus_per_worker": 2.0}, 64, 7, 3),
+    ],
+    ids=str,
+)
+def test_lanes_at_once_are_those_that_cpus_and_gpus_hold(
+    demand: dict[str, Any], cpus: int, gpus: int, lanes: int
+) -> None:
+    """Shares of a GPU count as a run counts them."""
+    resources = Resources(**demand)
+    node = {"Alive": True, "Resources": {"CPU": float(cpus), "GPU": float(gpus)}}
+
+    assert lanes == lanes_here(resources, cpus=cpus, gpus=gpus) == lanes_that_fit(resources, [node])
+
+
+def test_a_machine_without_gpus_holds_no_lane_that_needs_them() -> None:
+    """However many CPUs it has."""
+    if torch.cuda.device_count():
+        pytest.skip("there are GPUs here")
+    facts = dict(lines_of(study_of(resources={"gpus_per_worker": 1.0})))
+
+    assert facts["hours"].endswith("this machine holds none")
+
+
+def test_a_dev_set_that_cannot_be_scored_is_told() -> None:
+    """The run would refuse it."""
+    voices = VOICES.replace("dev_utterances=20", "dev_utterances=1")
+    found = lines_of(study_of(corpus={"train": voices, "trials": "pairs?most=10"}))
+
+    told = "cannot be used: dev: a speaker with 2 utterances is needed, but each of its 30 speakers has one"
+    assert ("corpus", told) in found
+
+
 def test_a_measured_step_hears_noise_and_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The crops of every measured step are augmented, where the config augments, and only there."""
+    """The crops of every measured step are augmented, where the config augments, and only there.
+
+    After the first step three epochs' are timed, each twice; dev is scored once to warm up, then timed twice.
+    """
     from trainables import contrastive_mixup
 
     augmented = []
@@ -109,7 +166,15 @@ def test_a_measured_step_hears_noise_and_rooms(monkeypatch: pytest.MonkeyPatch) 
         augmented.append(len(crops))
         return real(crops, **keys)
 
+    evaluated = []
+    real_evaluate = contrastive_mixup.ContrastiveMixupTask.evaluate
+
+    def evaluate(task: Any) -> dict[str, float]:
+        evaluated.append(task)
+        return real_evaluate(task)
+
     monkeypatch.setattr(contrastive_mixup, "augment", counted)
+    monkeypatch.setattr(contrastive_mixup.ContrastiveMixupTask, "evaluate", evaluate)
     small = {"batch_speakers": 12, "width": 4, "embedding_size": 8, "mels": 16, "crop_s": 0.3, "eval_crop_s": 0.3}
     for augmentation in (False, True):
         cost = measure(
@@ -117,4 +182,5 @@ def test_a_measured_step_hears_noise_and_rooms(monkeypatch: pytest.MonkeyPatch) 
         )
         assert ("CPU", 8 / 12) == (cost.device, cost.share)
         assert 0 < cost.step_s
-        assert [16] * 4 * augmentation == augmented
+        assert [16] * 7 * augmentation == augmented
+        assert 3 * (1 + augmentation) == len(evaluated)

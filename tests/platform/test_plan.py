@@ -164,6 +164,9 @@ class Plain:
     def problems(self) -> list[Any]:
         return []
 
+    def notes(self, _workers: int) -> list[str]:
+        return []
+
 
 def test_knobs_without_effect_in_the_baseline_are_shown_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A searched knob that the baseline makes no use of has no value there, and none that a range could leave out."""
@@ -299,6 +302,83 @@ def test_a_worker_s_share_must_tell_speakers_apart(negatives: str, places: list[
     study = study_of(resources={"workers": 2}, config={"batch_speakers": 2, "negatives": negatives})
 
     assert places == [problem.place for problem in resource_problems(study, 2, 0, "this machine")]
+
+
+LOCAL = {"negatives": "local"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"config": LOCAL, "space": {"batch_speakers": {"choices": [2, 4]}}}, [("search.space.batch_speakers", 2)]),
+        (
+            {"config": LOCAL, "space": {"batch_speakers": {"low": 2, "high": 4, "step": 2}}},
+            [("search.space.batch_speakers", 2)],
+        ),
+        (
+            {"space": {"batch_speakers": {"choices": [4, 2]}, "negatives": True}},
+            [("search.space.batch_speakers", 2)],
+        ),
+        ({"space": {"batch_speakers": {"choices": [2, 4]}}}, []),
+        ({"config": {"batch_speakers": 2}, "space": {"negatives": True}}, [("search.space.negatives", "local")]),
+        ({"config": {"batch_speakers": 2}, "arms": [{**LOCAL, "batch_speakers": 8}]}, []),
+        ({"config": {"batch_speakers": 2}, "arms": [LOCAL]}, [("arm[1].config.negatives", "local")]),
+        ({"config": LOCAL, "arms": [{"batch_speakers": 2}]}, [("arm[1].config.batch_speakers", 2)]),
+        ({"config": {**LOCAL, "batch_speakers": 2}, "arms": [{"width": 8}]}, [("config.batch_speakers", 2)]),
+        ({"config": LOCAL, "arms": [{"negatives": "gather", "batch_speakers": 2}]}, []),
+    ],
+    ids=str,
+)
+def test_batches_are_judged_as_a_trial_would_have_them(keys: dict[str, Any], expected: list[Any]) -> None:
+    """Negatives and speakers of one config together, whichever table each of them is from."""
+    study = study_of(
+        resources={"workers": 2},
+        config=keys.get("config", {}),
+        arms=[{"name": str(n), "config": config} for n, config in enumerate(keys.get("arms", []))],
+        search={"trials": 3, "space": keys["space"]} if "space" in keys else None,
+    )
+
+    assert expected == [(each.place, each.value) for each in resource_problems(study, 2, 0, "this machine")]
+
+
+AS_AP = 'beta_alpha = 0 mixes nothing: what is trained is loss = "ap", whatever mixup_level, volume and partner'
+AS_GATHER = 'negatives = "local" is "gather" with one worker'
+BANK = {"train": "synthetic", "noise": "synthetic", "rooms": "synthetic"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"config": {"beta_alpha": 0.0}}, f"{AS_AP} (paper)"),
+        (
+            {
+                "seeds": 2,
+                "arms": [
+                    {"name": "a", "config": {"beta_alpha": 0.0}},
+                    {"name": "b", "config": {"loss": "ce_mixup", "beta_alpha": 0.0}},
+                    {"name": "c", "config": {"loss": "ap"}},
+                ],
+            },
+            f"{AS_AP} (a, b)",
+        ),
+        (
+            {"search": {"trials": 3, "space": {"beta_alpha": {"low": 0.0, "high": 1.0}}}},
+            f"{AS_AP} (the search)",
+        ),
+        ({"config": LOCAL}, f"{AS_GATHER} (paper)"),
+        ({"search": {"trials": 3, "space": {"negatives": True}}}, f"{AS_GATHER} (the search)"),
+        ({"config": LOCAL, "resources": {"workers": 2}}, None),
+        ({"corpus": BANK}, "noise and rooms are heard by nothing, as augmentation is true nowhere; yet every worker"),
+        ({"corpus": BANK, "search": {"trials": 3, "space": {"augmentation": True}}}, None),
+        ({"corpus": BANK, "config": {"augmentation": True}}, None),
+    ],
+    ids=str,
+)
+def test_trainings_that_are_the_same_are_noted(keys: dict[str, Any], expected: str | None) -> None:
+    """Arms that can only measure the same thing twice, and roles that change nothing but the corpus's name."""
+    found = notes(study_of(**keys))
+
+    assert [] == found if expected is None else len(found) == 1 and found[0].startswith(expected)
 
 
 def test_a_demand_says_what_there_is() -> None:

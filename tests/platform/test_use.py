@@ -4,25 +4,30 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy
 import soundfile as sf
 
 from reports.manifest import RunError
 from reports.reading import Run, read_run, read_scores
-from reports.summaries import summarise
+from reports.summaries import Summary, summarise
+from search_spaces.contrastive_mixup import ContrastiveMixup
+from search_spaces.study import Source
 from trainables.checkpoints import Checkpoints, folder_of
 from trainables.corpora.corpus import CorpusError
 from trainables.corpora.sources import open_roles
-from trainables.exported import CARD, FACTS, WEIGHTS, ModelError, load_model
+from trainables.exported import CARD, FACTS, WEIGHTS, ModelError, load_model, speaker_mark
 from voxstudy.embed import embed_audio
 from voxstudy.evaluate import evaluate_model
-from voxstudy.export import export_trial, find_trial
+from voxstudy.export import export_trial, find_trial, refuse_incomplete, speaker_marks
 
 RATE = 16_000
 
@@ -155,6 +160,44 @@ class TestExport:
         assert expected in str(caught.value)
         assert [] == list(tmp_path.iterdir())
 
+    def test_weights_are_trained_parameters_and_running_statistics_alone(self, model: Path) -> None:
+        """No table of the front end, whatever else a module holds."""
+        weights = safetensors.numpy.load((model / WEIGHTS).read_bytes())
+        trained = {name for name, _ in load_model(model).module.named_parameters()}
+        statistics = ("running_mean", "running_var", "num_batches_tracked")
+
+        assert trained <= set(weights)
+        assert [] == [n for n in weights if n not in trained and n.rpartition(".")[2] not in statistics]
+
+    def test_speakers_are_kept_as_marks_while_their_corpus_is_there(self, run: Run, model: Path) -> None:
+        """Of train and of dev, as many as were heard; None where the sources are gone."""
+        known = json.loads((model / FACTS).read_text())["corpus"]["speakers"]
+        held = {row["role"]: row["speakers"] for row in run.corpus.collect().to_dicts()}
+        gone = replace(run, study=run.study.model_copy(update={"corpus": {"train": [Source(source="gone.csv")]}}))
+
+        assert {role: held[role] for role in ("train", "dev")} == {
+            role: len(one.split()) for role, one in known.items()
+        }
+        assert speaker_mark("synthetic0-train-0000") in known["train"]
+        assert speaker_mark("synthetic0-dev-0000") in known["dev"]
+        assert speaker_marks(gone, ContrastiveMixup(), []) is None
+
+    def test_a_run_with_a_failed_trial(self, trained: Path, model: Path, tmp_path: Path) -> None:
+        """The failed one is refused with its reason; the others are exported as before."""
+        run = read_run(str(trained))
+        row = summarise(run).trials.row(0, named=True)
+        with pytest.raises(RunError, match=r"failed at epoch 1 of 2: out of memory; only complete"):
+            refuse_incomplete({**row, "state": "failed", "epochs": 1, "error": "out of memory"}, "run")
+        summary = summarise(run)
+        is_first = pl.col("trial_id") == row["trial_id"]
+        failed = replace(
+            summary,
+            trials=summary.trials.with_columns(state=pl.when(is_first).then(pl.lit("failed")).otherwise("state")),
+        )
+
+        assert "failed" == find_trial(failed, f"{row['arm']}/{row['seed']}", place="run")["state"]
+        assert "complete" == find_trial(failed, row["arm"], place="run")["state"]
+
     def test_checkpoints_that_are_gone_or_damaged(self, run: Run, trained: Path, tmp_path: Path) -> None:
         """An earlier epoch does not stand in for the last one."""
         copy = tmp_path / "run"
@@ -216,6 +259,59 @@ class TestExport:
         export_trial(f"file://{trained}", trial="best", out=str(tmp_path / "net"))
 
         assert files_of(model) == files_of(tmp_path / "net")
+
+
+def named(**columns: list[Any]) -> Summary:
+    """Trials of these names, ids and seeds, all complete."""
+    trials = pl.DataFrame({"state": "complete", "phase": "arm", "value": 0.1, **columns})
+    return cast(Summary, SimpleNamespace(trials=trials, minimize=True))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("deadbeef0001", "deadbeef0001"),
+        ("deadbeef", "2cafe0000002"),
+        ("deadbeef0", "deadbeef0001"),
+        ("dead", "deadbeef0001"),
+        ("#2", "0000cafe0003"),
+        ("2", "0000cafe0003"),
+        ("#2/9", "0000cafe0003"),
+        ("2cafe", "2cafe0000002"),
+        ("best/3", "beef00000004"),
+        ("beef", "beef00000004"),
+    ],
+)
+def test_what_a_name_means(wanted: str, expected: str) -> None:
+    """An id, a name, NAME/SEED, a number of the search, the beginning of an id: what is more said wins."""
+    summary = named(
+        trial_id=["deadbeef0001", "2cafe0000002", "0000cafe0003", "beef00000004"],
+        config_name=["paper", "deadbeef", "#2", "best"],
+        config_id=["a", "b", "c", "d"],
+        seed=[1, 2, 9, 3],
+    )
+
+    assert expected == find_trial(summary, wanted, place="run")["trial_id"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("abcd", "2 trials have ids that begin so (abcd00000001, abcd00000002)"),
+        ("abc", "no such trial"),
+        ("7", "no such trial"),
+        ("#2/7", "#2 has no trial of seed 7 (it has 1)"),
+        ("pap", "an arm named best is best/SEED"),
+    ],
+)
+def test_what_a_name_does_not_mean(wanted: str, said: str) -> None:
+    """A short or ambiguous beginning of an id is none."""
+    ids = ["abcd00000001", "abcd00000002"]
+    summary = named(trial_id=ids, config_name=["paper", "#2"], config_id=["a", "b"], seed=[1, 1])
+    with pytest.raises(RunError) as caught:
+        find_trial(summary, wanted, place="run")
+
+    assert said in str(caught.value)
 
 
 def edited(model: Path, folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -341,6 +437,10 @@ class TestEvaluate:
             ({"corpus": ["no.csv"]}, "no.csv"),
             ({"trial_list": "no.txt"}, "no.txt"),
             ({"corpus": ["synthetic?spaekers=3"]}, "speakers"),
+            ({"corpus": ["x.csv", "train=y.csv"]}, "--corpus train=…: has no effect, for test has sources of its own"),
+            ({"corpus": ["test=x.csv", "dev=y.csv"]}, "--corpus dev=…: has no effect"),
+            ({"corpus": ["test=x.csv"], "split": "dev"}, "--corpus test=…: has no effect, for dev comes from the sour"),
+            ({"trial_list": "x.txt", "split": "dev"}, "--trial-list: a list of pairs needs a corpus"),
         ],
         ids=lambda value: str(value)[:40],
     )
@@ -363,6 +463,59 @@ class TestEvaluate:
         folder = edited(model, tmp_path / "net", lambda facts: facts["corpus"]["held"][0].update(fingerprint=heard))
         evaluate_model(str(folder), corpus=voices, out=None, **options)
         assert any("heard in training" in line for line in said)
+
+    def test_speakers_heard_in_training_are_told(self, model: Path, tmp_path: Path, said: list[str]) -> None:
+        """Some speakers of train and of dev in a corpus of another make: how many, on the terminal and in the files."""
+        rows = write_audio(tmp_path, speakers=6)
+        names = ["synthetic0-train-0001", "synthetic0-train-0002", "synthetic0-dev-0001", "a", "b", "c"]
+        sheet = tmp_path / "mixed.csv"
+        sheet.write_text("path,speaker\n" + "".join(f"{name},{names[speaker]}\n" for name, speaker in rows))
+        options: dict[str, Any] = {"corpus": [str(sheet)], "trial_list": None, "split": "test", "say": said.append}
+        evaluate_model(str(model), out=str(tmp_path / "out"), **options)
+        facts = json.loads((tmp_path / "out" / "evaluation.json").read_text())["corpus"]
+        expected = (
+            "Of these 6 speakers some are named as others were: 2 as speakers it was trained on and 1 as speakers"
+        )
+
+        assert {"train": 2, "dev": 1} == facts["speakers_named_as_heard"]
+        assert any(line.startswith(expected) for line in said)
+        assert expected in (tmp_path / "out" / "evaluation.md").read_text()
+
+    def test_a_source_that_was_trained_on_is_told_where_speakers_are_not_known(
+        self, model: Path, tmp_path: Path, said: list[str]
+    ) -> None:
+        """By its text or its place."""
+        sheet = manifest(tmp_path / "all.csv", write_audio(tmp_path, speakers=4))
+
+        def change(facts: dict[str, Any]) -> None:
+            facts["corpus"].update(speakers=None, roles={"train": [{"source": str(sheet)}]})
+
+        folder = edited(model, tmp_path / "net", change)
+        other = f"{tmp_path}/net/../all.csv"
+        evaluate_model(str(folder), corpus=[other], trial_list=None, split="test", out=None, say=said.append)
+
+        assert any("was trained or chosen on as well; with which speakers is not known" in line for line in said)
+
+    def test_silence_and_the_corpus_are_told(self, model: Path, tmp_path: Path, said: list[str]) -> None:
+        """A silent file, one at another rate, one that is left out: in evaluation.md as well."""
+        rows = write_audio(tmp_path, speakers=8)
+        sf.write(tmp_path / "s0-0.wav", np.zeros(RATE), RATE)
+        sf.write(tmp_path / "s1-0.wav", 0.1 * np.random.default_rng(0).standard_normal(8000), 8000)
+        (tmp_path / "s2-0.wav").write_text("no audio")
+        sheet = manifest(tmp_path / "all.csv", rows)
+        evaluate_model(
+            str(model),
+            corpus=[str(sheet)],
+            trial_list=None,
+            split="test",
+            out=str(tmp_path / "out"),
+            say=said.append,
+        )
+        written = (tmp_path / "out" / "evaluation.md").read_text()
+
+        for told in ("digital silence", "8000 Hz, resampled to 16000 Hz", "it has no partitions", "s2-0.wav"):
+            assert any(told in line for line in said), told
+            assert told in written, told
 
 
 def write_audio(folder: Path, *, speakers: int, utterances: int = 3) -> list[tuple[str, int]]:
@@ -474,6 +627,21 @@ class TestEmbed:
             )
         assert before == out.read_bytes()
         assert [] == [file for file in tmp_path.iterdir() if file.name.startswith(".")]
+
+    def test_what_was_done_to_the_audio_is_told(self, model: Path, tmp_path: Path, said: list[str]) -> None:
+        """Resampled and averaged files are counted, a silent one is named."""
+        rng = np.random.default_rng(0)
+        sf.write(tmp_path / "slow.wav", 0.1 * rng.standard_normal(8000), 8000)
+        sf.write(tmp_path / "two.wav", 0.1 * rng.standard_normal((RATE, 2)), RATE)
+        sf.write(tmp_path / "mute.wav", np.zeros(RATE), RATE)
+        done = embed_audio(str(model), [str(tmp_path)], out=str(tmp_path / "out.parquet"), say=said.append)
+
+        assert (3, 0) == (done.good, done.bad)
+        assert "note: 1 utterance: 8000 Hz, resampled to 16000 Hz" in said
+        assert "note: 1 utterance: 2 channels, averaged" in said
+        assert [f"note: {tmp_path / 'mute.wav'}: digital silence: no embedding of it means anything"] == [
+            line for line in said if "silence" in line
+        ]
 
     def test_many_rows_are_several_groups(
         self, model: Path, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from reports.det import det_chart, det_curve
+from reports.det import COLOURS, _reaches, det_chart, det_curve, outside
 from trainables.metrics import equal_error_rate
 
 
@@ -73,12 +73,12 @@ def places_of(svg: str, text: str) -> list[float]:
 
 
 def test_ticks_stand_at_normal_deviates():
-    """The way from 5 to 20 % is to that from 20 to 50 % as their normal deviates are."""
+    """The way from 5 to 20 % is to that from 20 to 40 % as their normal deviates are."""
     svg = det_chart([curve_of(*gaussian(20_000, gap=1.8))], target_prior=0.05, size=500)
-    at = {rate: max(places_of(svg, rate)) for rate in ("5", "20", "50")}
-    expected = (ndtri(0.2) - ndtri(0.05)) / (ndtri(0.5) - ndtri(0.2))
+    at = {rate: max(places_of(svg, rate)) for rate in ("5", "20", "40")}
+    expected = (ndtri(0.2) - ndtri(0.05)) / (ndtri(0.4) - ndtri(0.2))
 
-    assert expected == pytest.approx((at["20"] - at["5"]) / (at["50"] - at["20"]), rel=0.03)
+    assert expected == pytest.approx((at["20"] - at["5"]) / (at["40"] - at["20"]), rel=0.03)
 
 
 def test_many_trials_make_no_large_picture():
@@ -101,4 +101,42 @@ def test_extremes_are_drawn(scores, labels):
     svg = det_chart([curve_of(np.array(scores, dtype=np.float32), np.array(labels))], target_prior=0.05, size=300)
 
     ET.fromstring(svg)
-    assert "EER" in " ".join(labels_of(svg))
+    drawn = [label for label in labels_of(svg) if "EER" in label]
+    assert drawn or "EER of all pairs" in outside([curve_of(np.array(scores), np.array(labels))], 0.05)
+
+
+def test_every_tick_has_its_label():
+    """Also on the level axis, where they stand close."""
+    svg = det_chart([curve_of(*gaussian(20_000, gap=1.8))], target_prior=0.05, size=360)
+    found = re.findall(r'<text[^>]*transform="translate\([-\d.]+,16\)"[^>]*opacity="(\d)"[^>]*>([\d.]+)</text>', svg)
+
+    assert [("1", rate) for rate in ("0.5", "1", "2", "5", "10", "20", "40")] == found
+
+
+def test_each_axis_has_its_own_reach():
+    """Few targets and many non-targets: misses are not drawn down to what false alarms alone can tell."""
+    scores, labels = gaussian(50_000, gap=1.5)
+    kept = ~labels | (np.cumsum(labels) <= 60)
+    (across, up) = _reaches([curve_of(scores[kept], labels[kept])], 0.05)
+
+    assert across[0] <= 0.001
+    assert up[0] >= 0.01
+
+
+def test_what_lies_outside_is_not_drawn_and_named():
+    """A net that tells all apart has its EER and minDCF at 0: on this scale nowhere."""
+    curve = curve_of(np.array([3.0, 2.0, 1.0, 0.0], dtype=np.float32), np.array([True, True, False, False]))
+    told_apart = [curve, curve_of(*gaussian(4000, gap=1.8), "men")]
+
+    assert ["EER of all pairs", "minDCF of all pairs"] == outside(told_apart, 0.05)
+    said = " ".join(labels_of(det_chart(told_apart, target_prior=0.05, size=300)))
+    assert "all pairs: EER" not in said
+    assert "men: EER" in said
+
+
+def test_four_curves_have_four_colours():
+    """A fourth is no stranger in the palette."""
+    curves = [curve_of(*gaussian(500, gap=1.5, seed=n), f"part {n}") for n in range(4)]
+    svg = det_chart(curves, target_prior=0.05, size=300)
+
+    assert 4 == len({colour for colour in COLOURS if colour in svg})

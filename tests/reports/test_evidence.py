@@ -81,12 +81,25 @@ def test_a_run_says_what_it_heard(
     assert expected == list(evidence(run, summarise(run)).sentences[:-1])
 
 
-def test_a_run_says_how_many_seeds(handmade: ModuleType, tmp_path: Path) -> None:
-    """One seed has no interval."""
-    said = []
-    for seeds in (1, 3):
-        run = handmade.run_of(tmp_path, [], study={"seeds": seeds})
-        said.append(evidence(run, summarise(run)).sentences[-1])
+@pytest.mark.parametrize(
+    ("planned", "values", "expected"),
+    [
+        (1, {"paper": [0.3]}, "Each config has one seed: its values have no interval"),
+        (3, {}, "No arm or confirmed config has a value yet; 3 seeds of each are planned."),
+        (3, {"paper": [0.3]}, "Each config has one seed so far, of 3 planned:"),
+        (3, {"paper": [0.3, 0.31, 0.29]}, "Arms and confirmed configs have 3 seeds;"),
+        (3, {"paper": [0.3, 0.31, 0.29], "AP": [0.2, 0.21]}, "Arms and confirmed configs have 2 to 3 seeds (3 are pla"),
+    ],
+)
+def test_a_run_says_how_many_seeds_were_measured(
+    handmade: ModuleType, tmp_path: Path, planned: int, values: dict[str, list[float]], expected: str
+) -> None:
+    """Not how many were planned."""
+    trials = [
+        handmade.measured(arm, seed, value)
+        for arm, found in values.items()
+        for seed, value in enumerate(found, start=1)
+    ]
+    run = handmade.run_of(tmp_path, trials, study={"seeds": planned})
 
-    assert "Each config has one seed: its values have no interval, and differences may be noise." == said[0]
-    assert said[1].startswith("Arms and confirmed configs have 3 seeds;")
+    assert evidence(run, summarise(run)).sentences[-1].startswith(expected)

@@ -1,6 +1,6 @@
 """The card of an exported net: numbers of the tables, verdicts of the intervals, and the doubts that apply."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,18 @@ from reports.reading import Run, read_run
 from reports.summaries import Summary, summarise
 
 
-def facts_of(trial: dict[str, Any], *, source: str = "vox.csv", test: bool = True) -> dict[str, Any]:
+def facts_of(
+    trial: dict[str, Any],
+    *,
+    source: str = "vox.csv",
+    test: bool = True,
+    augmentation: bool = False,
+    roles: Sequence[str] = ("train", "dev"),
+) -> dict[str, Any]:
     """What model.json says of a trial, as far as a card needs it."""
     return {
         "trainable": "contrastive_mixup",
-        "config": {"embedding_size": 64},
+        "config": {"embedding_size": 64, "augmentation": augmentation},
         "front_end": {"sample_rate_hz": 16_000},
         "weights": {"parameters": 1234567},
         "trial": {
@@ -29,8 +36,9 @@ def facts_of(trial: dict[str, Any], *, source: str = "vox.csv", test: bool = Tru
         "corpus": {
             "held": [
                 {"role": role, "source": source, "utterances": 9, "speakers": 3, "hours": 1.5, "fingerprint": "f" * 64}
-                for role in ("train", "dev")
-            ]
+                for role in roles
+            ],
+            "speakers": None,
         },
         "metrics": {"dev": {"eer": 0.1234}, "test": {"eer": 0.2345} if test else {}},
     }
@@ -139,3 +147,23 @@ def test_synthetic_voices_are_told(several: tuple[Run, Summary]) -> None:
 def test_which_sources_are_synthetic(source: str, expected: bool) -> None:
     """By the name of the source, alone or among others."""
     assert expected == is_synthetic(source)
+
+
+def test_what_was_heard_and_for_what(several: tuple[Run, Summary]) -> None:
+    """Trained on, chosen on, tested on; noise and rooms only where they were mixed in."""
+    run, summary = several
+    roles = ("train", "dev", "test", "noise", "rooms")
+    plain, augmented = (card_of(run, summary, config="AP loss", roles=roles, augmentation=on) for on in (False, True))
+
+    for role, use in (("train", "trained on"), ("dev", "chosen on"), ("test", "tested on")):
+        assert f"| {role} | {use} | vox.csv |" in plain
+    assert "| noise |" not in plain
+    assert "| noise | mixed into what it was trained on |" in augmented
+    assert "## What was heard" in plain
+
+
+def test_a_corpus_that_could_not_be_listed_is_a_doubt(several: tuple[Run, Summary]) -> None:
+    """Its speakers cannot be known again."""
+    run, summary = several
+
+    assert "could not be listed" in card_of(run, summary, config="AP loss")

@@ -260,3 +260,30 @@ class TestOddRuns:
         rows = [handmade.trial(n, **{"knob.beta_alpha": 1.0 - 0.1 * n}) for n in range(7)]
 
         assert "the upper end of the range" in text_of(made(slices, handmade.run_of(tmp_path, rows)))
+
+
+def test_noise_and_rooms_are_no_speech(handmade: ModuleType, tmp_path: Path) -> None:
+    """Their hours are told apart, and rooms are counted."""
+    facts = {"source": "s", "start": 1}
+    rows = [
+        {"role": "train", "utterances": 40, "speakers": 8, "hours": 1.5, "fingerprint": "a", **facts},
+        {"role": "noise", "utterances": 30, "speakers": 0, "hours": 0.25, "fingerprint": "b", **facts},
+        {"role": "rooms", "utterances": 60, "speakers": 0, "hours": 0.02, "fingerprint": "c", **facts},
+    ]
+    section = made(corpus, handmade.run_of(tmp_path, [], corpus=rows))
+
+    assert (
+        "1.50 hours of speech: 8 speakers with 40 utterances to train.",
+        "Mixed in by augmentation: 0.25 hours of noise and 60 room responses.",
+    ) == section.sentences
+
+
+def test_no_best_so_far_over_several_baselines(handmade: ModuleType, forms: ModuleType, tmp_path: Path) -> None:
+    """Arms with more data would lead; the curves say what they mix."""
+    for asked, is_mixed in ((forms.table_3(), True), (forms.table_2(), False)):
+        trials, _ = forms.measured_rows(handmade, asked)
+        run = handmade.run_of(tmp_path, trials, study=asked)
+
+        assert is_mixed == (not made(progress, run).charts)
+        assert is_mixed == ("several baselines, which differ in train_utt" in " ".join(made(progress, run).sentences))
+        assert is_mixed == ("several baselines" in made(learning, run).charts[0].sentence)

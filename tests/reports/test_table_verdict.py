@@ -12,6 +12,7 @@ from reports.leaderboard import leaderboard
 from reports.paper_table import paper_table
 from reports.reading import Run
 from reports.summaries import summarise
+from reports.table_notes import notes
 from reports.verdict import verdict
 
 MakeRun = Callable[..., Run]
@@ -112,11 +113,49 @@ def test_a_chosen_baseline_is_the_same(handmade: ModuleType, tmp_path: Path) -> 
     assert "1 is worse (“a”) and 1 is the baseline's own arm." in section.sentences[0]
 
 
-def test_a_young_run_has_the_verdict_of_any(handmade: ModuleType, forms: ModuleType, tmp_path: Path) -> None:
-    """While no comparison has an interval, there is nothing to lead with."""
+@pytest.mark.parametrize("num", [3, 99])
+def test_one_seed_names_no_winner_over_rows_that_are_no_rivals(
+    handmade: ModuleType, forms: ModuleType, tmp_path: Path, num: int
+) -> None:
+    """Without an interval, too: the arm with the most data would win."""
     asked = forms.table_3()
+    rows = [row for row in forms.measured_rows(handmade, asked)[0] if row["seed"] == 1][:num]
+    section = section_of(handmade.run_of(tmp_path, rows, study=asked))
+    said = " ".join([*section.sentences, *(fact.label for fact in section.facts)])
+
+    assert "lowest" not in said
+    assert "no fair winner" in said
+    assert "by 95 % intervals" not in said
+    assert ("have no interval" in said) == (num == 99)
+
+
+def test_a_young_run_of_one_baseline_has_the_verdict_of_any(
+    handmade: ModuleType, forms: ModuleType, tmp_path: Path
+) -> None:
+    """While no comparison has an interval, there is nothing to lead with."""
+    asked = forms.table_2()
     rows = [row for row in forms.measured_rows(handmade, asked)[0] if row["seed"] == 1][:3]
     section = section_of(handmade.run_of(tmp_path, rows, study=asked))
 
     assert () == section.tables
     assert "Of the" not in section.sentences[0]
+
+
+def test_nothing_has_run(handmade: ModuleType, forms: ModuleType, tmp_path: Path) -> None:
+    """It says so, and not that comparisons lack values."""
+    section = section_of(handmade.run_of(tmp_path, [], study=forms.table_3()))
+
+    assert "No trial has started yet: there is nothing to report." == section.sentences[0]
+
+
+def test_seeds_are_those_that_were_measured(handmade: ModuleType, forms: ModuleType, tmp_path: Path) -> None:
+    """Not those that were planned: in the verdict and below the table."""
+    asked = forms.table_3()
+    trials, readings = forms.measured_rows(handmade, asked)
+    corpus = {"train": "synthetic?speakers=8"}
+    run = handmade.run_of(tmp_path, trials, readings=readings, study={**asked, "seeds": 7, "corpus": corpus})
+    num = len(forms.SEEDS)
+
+    assert f"by 95 % intervals over {num} seeds," in section_of(run).sentences[0]
+    (said,) = [note for note in notes(paper_table(run)) if "synthetic" in note]
+    assert f"{num} seeds of them are no reproduction" in said

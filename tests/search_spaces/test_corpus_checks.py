@@ -133,6 +133,18 @@ WRONG = {
         CORPUS + 'noise = "synthetic?seed=2"\nrooms = "synthetic"',
         'corpus.noise[1]: must be "synthetic" or a folder as MUSAN; what is made has no options: write "synthetic"',
     ),
+    "noise of pairs": (
+        CORPUS + 'noise = "pairs"\nrooms = "synthetic"',
+        'corpus.noise[1]: must be "synthetic" or a folder as MUSAN; pairs are a source of the role trials',
+    ),
+    "pairs of an option that there is not": (
+        CORPUS + 'trials = "pairs?balanc=gender"',
+        "corpus.trials[1]: pairs?balanc=gender: no option 'balanc'; options: balance, most; did you mean 'balance'?",
+    ),
+    "pairs, too few": (
+        CORPUS + 'test = "synthetic"\ntrials = ["t.txt", { source = "pairs?most=9" }]',
+        "corpus.trials[2]: pairs?most=9: most is a whole number of at least 10, but got '9'",
+    ),
     "unknown key": (
         '[corpus]\ntrain = { source = "b.csv", were = { gender = "F" } }',
         "corpus.train[1].were: a source has no such key; a condition on a column goes into where = { … }; did you mean",

@@ -166,3 +166,12 @@ def test_active_names_need_values_of_all_parents() -> None:
     """Knobs without conditions are always active."""
 
     assert ["a", "b", "d", "e"] == active_names(knobs_of(Chain), {"a": "on", "b": "off"})
+
+
+@pytest.mark.parametrize("name", ["crop_s", "eval_crop_s"])
+def test_a_crop_is_a_minute_at_most(name: str) -> None:
+    """Longer than any voice that can be made."""
+    knob = knobs_of(ContrastiveMixup)[name]
+
+    assert knob.why_not(60.0) is None
+    assert f"`{name} <= 60` must hold, but got 60.5" == knob.why_not(60.5)

@@ -1,13 +1,15 @@
 """The plan of an epoch: who is in which batch, where crops start, how strongly and with whom queries are mixed."""
 
 import hashlib
+import tracemalloc
 from collections import Counter
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from trainables.batches import draw_derangement, plan_batches, share_of
+from trainables.batches import PlanError, draw_derangement, plan_batches, share_of
 
 SPEAKERS = [f"s{i % 10}" for i in range(57)]  # 10 speakers of 5 or 6 utterances
 
@@ -35,6 +37,10 @@ def plan(
     )
 
 
+def batches_of(plan, epoch):
+    return list(plan.batches(epoch))
+
+
 def flat(batches):
     return [(b.utterances_SU.tolist(), b.starts_SU.tolist(), b.ratio, b.partner_S.tolist()) for b in batches]
 
@@ -42,7 +48,7 @@ def flat(batches):
 def test_a_batch_holds_distinct_speakers_and_an_epoch_an_utterance_once():
     """A batch has S different speakers, U utterances of one speaker a row; none comes twice in an epoch."""
     for epoch in range(1, 20):
-        batches = plan().batches(epoch)
+        batches = batches_of(plan(), epoch)
         for batch in batches:
             names = [{SPEAKERS[row] for row in rows} for rows in batch.utterances_SU]
 
@@ -58,7 +64,7 @@ def test_a_batch_holds_distinct_speakers_and_an_epoch_an_utterance_once():
 def test_an_epoch_is_one_pass_but_for_the_last_batch():
     """Every group comes, but for those left when fewer than S distinct speakers remain."""
     groups = sum(count // 2 for count in Counter(SPEAKERS).values())
-    numbers = {len(plan().batches(epoch)) for epoch in range(1, 30)}
+    numbers = {len(batches_of(plan(), epoch)) for epoch in range(1, 30)}
 
     assert numbers <= {groups // 4, groups // 4 - 1}
     assert groups // 4 in numbers
@@ -67,7 +73,7 @@ def test_an_epoch_is_one_pass_but_for_the_last_batch():
 def test_a_speaker_with_many_utterances_does_not_stop_the_pass():
     """The second group of a speaker in a batch waits; when nothing but one speaker is left, the epoch ends."""
     speakers = ["many"] * 40 + ["a"] * 4 + ["b"] * 4
-    batches = plan(speakers=speakers, batch_speakers=2).batches(1)
+    batches = batches_of(plan(speakers=speakers, batch_speakers=2), 1)
 
     assert 2 <= len(batches) <= 4
     assert all(2 == len({speakers[row] for row in batch.utterances_SU[:, 0]}) for batch in batches)
@@ -76,12 +82,12 @@ def test_a_speaker_with_many_utterances_does_not_stop_the_pass():
 def test_the_plan_depends_on_seed_and_epoch_alone():
     """The same (seed, epoch) gives the same batches in any order of asking; another epoch or seed gives others."""
     first = plan()
-    later = first.batches(7)
+    later = batches_of(first, 7)
 
-    assert flat(plan().batches(7)) == flat(later)
-    assert flat(first.batches(1)) == flat(plan().batches(1))
-    assert flat(first.batches(1)) != flat(later)
-    assert flat(plan(seed=4).batches(7)) != flat(later)
+    assert flat(batches_of(plan(), 7)) == flat(later)
+    assert flat(batches_of(first, 1)) == flat(batches_of(plan(), 1))
+    assert flat(batches_of(first, 1)) != flat(later)
+    assert flat(batches_of(plan(seed=4), 7)) != flat(later)
 
 
 def test_the_order_of_speakers_in_the_corpus_is_of_no_matter_to_the_subset():
@@ -112,7 +118,7 @@ def test_plans_never_change():
     drawn = [
         (b.utterances_SU.tolist(), b.starts_SU.tolist(), b.partner_S.tolist(), b.ratio)
         for epoch in (1, 2)
-        for b in pinned.batches(epoch)
+        for b in batches_of(pinned, epoch)
     ]
 
     assert "aa50e0c97d38f7da" == hashlib.sha256(repr(drawn).encode()).hexdigest()[:16]
@@ -123,21 +129,21 @@ def test_plans_with_passes_and_derangements_never_change():
     speakers = [f"s{i * i % 97}" for i in range(500)]
     pinned = plan(speakers=speakers, batch_speakers=10, passes=2, partner="derangement", shares=2)
 
-    assert "9630bb5e4f7e14af" == hashlib.sha256(repr(flat(pinned.batches(1))).encode()).hexdigest()[:16]
+    assert "9630bb5e4f7e14af" == hashlib.sha256(repr(flat(batches_of(pinned, 1))).encode()).hexdigest()[:16]
 
 
 def test_the_first_of_several_passes_is_the_only_one():
     """More passes come after it and change nothing of it, nor of each other."""
-    one, two, five = (plan(passes=passes).batches(4) for passes in (1, 2, 5))
+    one, two, five = (batches_of(plan(passes=passes), 4) for passes in (1, 2, 5))
 
-    assert flat(plan().batches(4)) == flat(one) == flat(two)[: len(one)]
+    assert flat(batches_of(plan(), 4)) == flat(one) == flat(two)[: len(one)]
     assert flat(two) == flat(five)[: len(two)]
 
 
 def test_an_epoch_of_passes_holds_every_group_of_each():
     """All speakers in every batch: nothing is left over, and each utterance comes once a pass, in other groups."""
     speakers = [f"s{i % 10}" for i in range(40)]
-    passes = plan(speakers=speakers, batch_speakers=10, passes=3).batches(1)
+    passes = batches_of(plan(speakers=speakers, batch_speakers=10, passes=3), 1)
 
     assert 6 == len(passes)
     pairs = []
@@ -148,14 +154,14 @@ def test_an_epoch_of_passes_holds_every_group_of_each():
     assert 3 == len({frozenset(each) for each in pairs})
     ratios = {batch.ratio for batch in passes}
     assert 6 == len(ratios)
-    assert not ratios & {batch.ratio for batch in plan(speakers=speakers, batch_speakers=10, passes=3).batches(2)}
+    assert not ratios & {batch.ratio for batch in batches_of(plan(speakers=speakers, batch_speakers=10, passes=3), 2)}
 
 
 @pytest.mark.parametrize("steps", [1, 3, 7])
 def test_an_epoch_of_steps_is_the_beginning_of_as_many_passes_as_it_takes(steps):
     """So many batches whatever a pass holds; `passes` does not matter."""
-    of_passes = plan(passes=steps).batches(5)
-    of_steps = plan(steps=steps, passes=3).batches(5)
+    of_passes = batches_of(plan(passes=steps), 5)
+    of_steps = batches_of(plan(steps=steps, passes=3), 5)
 
     assert steps == len(of_steps) <= len(of_passes)
     for a, b in zip(of_steps, of_passes, strict=False):
@@ -165,12 +171,34 @@ def test_an_epoch_of_steps_is_the_beginning_of_as_many_passes_as_it_takes(steps)
         assert a.ratio == b.ratio
 
 
+@pytest.mark.parametrize("options", [{}, {"passes": 3}, {"steps": 1}, {"steps": 20}], ids=str)
+def test_batches_are_counted_without_being_drawn(options):
+    """As many as there are, in every epoch."""
+    counted = plan(**options)
+
+    for epoch in range(1, 9):
+        assert len(batches_of(counted, epoch)) == counted.num_batches(epoch)
+
+
+def test_no_more_than_a_pass_is_held(voxceleb2):
+    """An epoch of a thousand passes of VoxCeleb2 would be gigabytes; its first batches are a pass's at once."""
+    wanted = {**voxceleb2, "train_utterances": 2, "batch_speakers": 400}
+    first = next(plan(**wanted).batches(1))
+
+    tracemalloc.start()
+    began = list(islice(plan(**wanted, passes=1000).batches(1), 20))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert flat([first]) == flat(began[:1])
+    assert peak < 64 << 20
+
+
 def test_speakers_may_be_a_column_of_a_table():
     """In one piece or several."""
     column = pa.chunked_array([SPEAKERS[:20], SPEAKERS[20:]])
 
-    assert flat(plan().batches(1)) == flat(plan(speakers=column).batches(1))
-    assert flat(plan().batches(1)) == flat(plan(speakers=column.combine_chunks()).batches(1))
+    assert flat(batches_of(plan(), 1)) == flat(batches_of(plan(speakers=column), 1))
+    assert flat(batches_of(plan(), 1)) == flat(batches_of(plan(speakers=column.combine_chunks()), 1))
 
 
 @pytest.fixture(scope="module")
@@ -216,21 +244,21 @@ def test_a_subset_takes_different_recordings_first():
 def test_utterances_of_recordings_of_their_own_are_chosen_as_without(recordings):
     """Where recordings say nothing, the subset is that of a corpus without them."""
     for count in (2, 3, 0):
-        with_them = plan(recordings=recordings, train_utterances=count).batches(1)
+        with_them = batches_of(plan(recordings=recordings, train_utterances=count), 1)
 
-        assert flat(plan(train_utterances=count).batches(1)) == flat(with_them)
+        assert flat(batches_of(plan(train_utterances=count), 1)) == flat(with_them)
 
 
 def test_recordings_are_of_no_matter_to_the_whole():
     """Only a subset is chosen by them."""
-    assert flat(plan(recordings=["r"] * 57).batches(2)) == flat(plan().batches(2))
+    assert flat(batches_of(plan(recordings=["r"] * 57), 2)) == flat(batches_of(plan(), 2))
 
 
 def test_only_the_subset_is_trained_on():
     """With 2 utterances a speaker every epoch uses the same 20 of them, but for the incomplete batch."""
     limited = plan(train_utterances=2)
     allowed = {row for rows in limited.speakers for row in rows}
-    used = {row for epoch in range(1, 9) for batch in limited.batches(epoch) for row in batch.utterances_SU.flat}
+    used = {row for epoch in range(1, 9) for batch in batches_of(limited, epoch) for row in batch.utterances_SU.flat}
 
     assert 20 == len(allowed)
     assert allowed == used
@@ -249,13 +277,13 @@ def test_only_the_subset_is_trained_on():
 )
 def test_a_batch_that_can_never_be_filled_is_an_error(settings, numbers):
     """The message names both numbers."""
-    with pytest.raises(ValueError, match=numbers):
+    with pytest.raises(PlanError, match=numbers):
         plan(**settings)
 
 
 def test_a_full_house_of_speakers_makes_batches():
     """As many speakers in a batch as there are: at least one batch an epoch."""
-    assert all(len(plan(batch_speakers=10).batches(epoch)) >= 2 for epoch in range(1, 10))
+    assert all(len(batches_of(plan(batch_speakers=10), epoch)) >= 2 for epoch in range(1, 10))
 
 
 def test_speakers_with_too_few_utterances_are_counted():
@@ -268,14 +296,14 @@ def test_speakers_with_too_few_utterances_are_counted():
 
 def test_ratio_is_one_without_mixing():
     """α = 0 means λ = 1 exactly."""
-    assert {1.0} == {batch.ratio for epoch in range(1, 9) for batch in plan(beta_alpha=0.0).batches(epoch)}
+    assert {1.0} == {batch.ratio for epoch in range(1, 9) for batch in batches_of(plan(beta_alpha=0.0), epoch)}
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.4, 1.0])
 def test_ratio_follows_the_beta_law(alpha):
     """One λ a batch, of mean 1/2 and variance 1 / (4 (2 α + 1)), not folded to the larger half."""
     drawn = plan(beta_alpha=alpha)
-    ratios = np.array([batch.ratio for epoch in range(1, 501) for batch in drawn.batches(epoch)])
+    ratios = np.array([batch.ratio for epoch in range(1, 501) for batch in batches_of(drawn, epoch)])
 
     assert len(ratios) > 2500
     assert ((0 <= ratios) & (ratios <= 1)).all()
@@ -285,7 +313,7 @@ def test_ratio_follows_the_beta_law(alpha):
 
 def test_alpha_changes_nothing_but_the_ratio():
     """Order, crops and partners are the same for every α, so that configs are compared on the same batches."""
-    plain, mixed = plan(beta_alpha=0.0).batches(5), plan(beta_alpha=0.6).batches(5)
+    plain, mixed = batches_of(plan(beta_alpha=0.0), 5), batches_of(plan(beta_alpha=0.6), 5)
     for a, b in zip(plain, mixed, strict=True):
         assert (a.utterances_SU == b.utterances_SU).all()
         assert (a.starts_SU == b.starts_SU).all()
@@ -295,7 +323,7 @@ def test_alpha_changes_nothing_but_the_ratio():
 
 def test_partners_are_a_permutation_with_fixed_points_allowed():
     """Everyone is somebody's partner once; about one a batch is his own."""
-    partners = [batch.partner_S for epoch in range(1, 201) for batch in plan().batches(epoch)]
+    partners = [batch.partner_S for epoch in range(1, 201) for batch in batches_of(plan(), epoch)]
 
     assert all(sorted(partner) == [0, 1, 2, 3] for partner in partners)
     assert np.mean([(partner == np.arange(4)).sum() for partner in partners]) == pytest.approx(1.0, abs=0.15)
@@ -305,7 +333,7 @@ def test_partners_are_a_permutation_with_fixed_points_allowed():
 def test_a_derangement_leaves_nobody_to_himself(batch_speakers):
     """Everyone is somebody's partner once and nobody his own, in a batch of two as well."""
     drawn = plan(partner="derangement", batch_speakers=batch_speakers)
-    partners = [batch.partner_S for epoch in range(1, 51) for batch in drawn.batches(epoch)]
+    partners = [batch.partner_S for epoch in range(1, 51) for batch in batches_of(drawn, epoch)]
 
     assert all(sorted(partner) == list(range(batch_speakers)) for partner in partners)
     assert not any((partner == np.arange(batch_speakers)).any() for partner in partners)
@@ -324,7 +352,9 @@ def test_every_derangement_is_as_likely():
 def test_partners_stay_within_their_worker_s_share(partner):
     """Two shares of a batch of six, each a permutation of its own; they differ from each other and between batches."""
     batches = [
-        batch for epoch in range(1, 31) for batch in plan(batch_speakers=6, shares=2, partner=partner).batches(epoch)
+        batch
+        for epoch in range(1, 31)
+        for batch in batches_of(plan(batch_speakers=6, shares=2, partner=partner), epoch)
     ]
     drawn = [(batch.partner_S[:3].tolist(), (batch.partner_S[3:] - 3).tolist()) for batch in batches]
 
@@ -340,7 +370,7 @@ def test_partners_stay_within_their_worker_s_share(partner):
 )
 def test_how_partners_are_drawn_changes_nothing_else(options):
     """Order, crops and λ are those of any other arm, over several passes too."""
-    plain, other = plan(passes=2).batches(5), plan(passes=2, **options).batches(5)
+    plain, other = batches_of(plan(passes=2), 5), batches_of(plan(passes=2, **options), 5)
     for a, b in zip(plain, other, strict=True):
         assert (a.utterances_SU == b.utterances_SU).all()
         assert (a.starts_SU == b.starts_SU).all()
@@ -352,12 +382,12 @@ def test_how_partners_are_drawn_changes_nothing_else(options):
 def test_a_share_that_tells_nobody_apart_is_an_error(batch_speakers, shares):
     """A share of one speaker has no negatives; an uneven one is no share. Both numbers are named."""
     numbers = f"and at least twice it, .* but got batch_speakers={batch_speakers} and {shares} workers"
-    with pytest.raises(ValueError, match=numbers):
+    with pytest.raises(PlanError, match=numbers):
         plan(batch_speakers=batch_speakers, shares=shares)
 
 
 def test_workers_share_the_speakers_without_gaps():
     """Contiguous, equal, in the order of the ranks; an uneven share is an error that names both numbers."""
     assert [slice(0, 2), slice(2, 4)] == [share_of(4, rank=rank, size=2) for rank in range(2)]
-    with pytest.raises(ValueError, match="batch_speakers=4 and 3 workers"):
+    with pytest.raises(PlanError, match="batch_speakers=4 and 3 workers"):
         share_of(4, rank=0, size=3)

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from search_spaces.contrastive_mixup import ContrastiveMixup
 from trainables import embedding
 from trainables.augmentation import augment, plan_augmentation
-from trainables.contrastive_mixup import steps_of_epoch
+from trainables.batches import PlanError
+from trainables.contrastive_mixup import require_plan, stand_in, steps_of_epoch
+from trainables.corpora.roles import parse_source
 from trainables.corpora.trial_pairs import TrialPairs, trial_pairs
 from trainables.losses import angular_prototypical_loss, contrastive_mixup_loss
 from trainables.metrics import equal_error_rate, minimum_detection_cost
@@ -133,7 +136,10 @@ def test_gradients_of_all_parameters_are_the_numerical_ones(make_task, loss, poo
     batch = replace(first_batch(task), ratio=0.6)
     parameters = list(module.parameters())
     # Steps so small that no ReLU's input changes its sign.
-    directions = [1e-7 * p.detach().std(correction=0) * torch.randn_like(p) for p in parameters]
+    spreads = [p.detach().std(correction=0) for p in parameters]
+    # Scale, bias and batch norm start with one value each: theirs is a step of a fixed size.
+    directions = [1e-7 * (s if s > 0 else 1.0) * torch.randn_like(p) for p, s in zip(parameters, spreads, strict=True)]
+    assert all((direction != 0).all() for direction in directions)
     module(batch).backward()
     slope = sum((p.grad * direction).sum() for p, direction in zip(parameters, directions, strict=True)).item()
     values = []
@@ -433,10 +439,31 @@ def test_all_parameters_are_trained(make_task, width, loss):
     assert all(p.grad is not None for p in task.module.parameters())
 
 
-def test_what_cannot_be_built_says_why(make_task):
-    """More speakers asked for than there are."""
-    with pytest.raises(ValueError, match="batch_speakers=9 and 8 speakers"):
+def test_what_cannot_be_built_says_why(make_task, splits):
+    """More speakers asked for than there are: when the trial is built, and before that, when its run begins."""
+    with pytest.raises(PlanError, match="batch_speakers=9 and 8 speakers"):
         make_task(batch_speakers=9)
+    with pytest.raises(PlanError, match="batch_speakers=9 and 8 speakers"):
+        require_plan(ContrastiveMixup(batch_speakers=9), splits.train.table)
+    require_plan(ContrastiveMixup(batch_speakers=8), splits.train.table)
+
+
+def test_a_step_is_measured_without_the_plan_of_a_whole_epoch():
+    """However many passes or steps an epoch has, what stands in for it is planned once, with one pass."""
+    few, voices = stand_in(ContrastiveMixup())
+
+    assert (few, voices) == stand_in(ContrastiveMixup(passes=40)) == stand_in(ContrastiveMixup(epoch_steps=5000))
+    assert (1, 0) == (few.passes, few.epoch_steps)
+
+
+@pytest.mark.parametrize(("crop_s", "eval_crop_s"), [(60.0, 60.0), (0.2, 60.0), (60.0, 0.2), (58.5, 59.3)])
+def test_a_step_of_the_longest_crops_can_be_measured(crop_s, eval_crop_s):
+    """There are voices that long, each longer than a crop of it."""
+    few, voices = stand_in(ContrastiveMixup(crop_s=crop_s, eval_crop_s=eval_crop_s))
+    seconds = parse_source(voices).options.seconds[0]
+
+    assert max(few.crop_s, few.eval_crop_s) < seconds
+    assert (crop_s, eval_crop_s) == pytest.approx((few.crop_s, few.eval_crop_s), rel=0.02)
 
 
 def test_speakers_without_a_pair_are_told(make_task, capsys):
@@ -538,9 +565,10 @@ def test_two_workers_score_as_one(ranks, rank):
     assert ranks[1, 0]["test"] == ranks[2, rank]["test"]
 
 
-def test_two_workers_leave_together(ranks):
+@pytest.mark.parametrize("name", ["loop", "local loop"])
+def test_two_workers_leave_together(ranks, name):
     """Stopped within an epoch and at a report, resumed, finished: both ranks do the same, rank 0 alone reports."""
-    first, second = ranks[2, 0]["loop"], ranks[2, 1]["loop"]
+    first, second = ranks[2, 0][name], ranks[2, 1][name]
 
     assert ["stopped", "stopped", "complete", "complete"] == first["outcomes"] == second["outcomes"]
     assert [0, 0, 1, 2, 3, 3] == [row["epoch"] for row in first["rows"]]
@@ -549,6 +577,18 @@ def test_two_workers_leave_together(ranks):
     assert first["rows"][4]["test"] == first["rows"][5]["test"]
     assert first["weights"].keys() == second["weights"].keys()
     assert all(torch.equal(value, second["weights"][name]) for name, value in first["weights"].items())
+
+
+@pytest.mark.parametrize("name", ["loop", "local loop"])
+def test_two_workers_that_were_stopped_end_where_others_do(ranks, name):
+    """To the last bit: weights, and the batch statistics that are scored with, of each worker's own share or not."""
+    stopped, straight = ranks[2, 0][name], ranks[2, 0][f"{name}, straight"]
+
+    assert ["complete"] == straight["outcomes"]
+    assert stopped["rows"][-1]["metrics"] == straight["rows"][-1]["metrics"]
+    assert stopped["rows"][-1]["test"] == straight["rows"][-1]["test"]
+    for weights in (stopped["weights"], ranks[2, 1][name]["weights"]):
+        assert all(torch.equal(value, straight["weights"][each]) for each, value in weights.items())
 
 
 def test_two_workers_start_from_the_same_weights(ranks):

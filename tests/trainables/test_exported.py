@@ -13,9 +13,23 @@ import torch
 from search_spaces.contrastive_mixup import ContrastiveMixup
 from search_spaces.knobs import values_of
 from trainables.embedding import build_net
-from trainables.exported import FACTS, FORMAT, WEIGHTS, ModelError, as_json, front_end, load_model, packed_weights
+from trainables.exported import (
+    FACTS,
+    FORMAT,
+    WEIGHTS,
+    ModelError,
+    as_json,
+    front_end,
+    load_model,
+    packed_weights,
+    speaker_mark,
+)
 
 SMALL = ContrastiveMixup(width=4, embedding_size=16, mels=20, eval_crop_s=0.5, eval_crops=3)
+
+
+TRIAL = {"id": "abc", "threads": 1}
+CORPUS = {"roles": {"train": [{"source": "a.csv"}]}, "held": [], "test_fingerprint": None, "speakers": None}
 
 
 def write(folder: Path, *, tensors=None, data=None, **changed) -> Path:
@@ -29,10 +43,15 @@ def write(folder: Path, *, tensors=None, data=None, **changed) -> Path:
         "trainable": "contrastive_mixup",
         "config": values_of(SMALL),
         "front_end": front_end(SMALL),
-        "weights": {"sha256": hashlib.sha256(packed if data is None else data).hexdigest()},
-        "trial": {"id": "abc"},
-        "corpus": {},
-        "metrics": {},
+        "weights": {
+            "file": WEIGHTS,
+            "sha256": hashlib.sha256(packed if data is None else data).hexdigest(),
+            "tensors": 1,
+            "parameters": 1,
+        },
+        "trial": TRIAL,
+        "corpus": CORPUS,
+        "metrics": {"dev": {"eer": 0.1}, "test": {}},
         **changed,
     }
     (folder / WEIGHTS).write_bytes(packed if data is None else data)
@@ -142,11 +161,25 @@ def test_weights_of_another_net(tmp_path):
         ({"format": 2}, "format 2, but this version reads format 1"),
         ({"format": None}, "no `format`"),
         ({"trainable": "contrastive_mixpu"}, "did you mean 'contrastive_mixup'"),
-        ({"trainable": 3}, "no trainable 3"),
-        ({"weights": None}, "weights missing"),
-        ({"weights": {}}, "not of its form"),
-        ({"config": []}, "not of its form"),
-        ({"trial": {}}, "not of its form"),
+        ({"trainable": 3}, "trainable: must be"),
+        ({"weights": None}, "weights: is missing"),
+        ({"weights": {}}, "weights.sha256: is missing"),
+        ({"weights": 3}, "weights: must be"),
+        ({"weights": {"file": "../x.safetensors", "sha256": "0" * 64, "tensors": 1, "parameters": 1}}, "weights.file"),
+        ({"weights": {"file": WEIGHTS, "sha256": 7, "tensors": 1, "parameters": 1}}, "weights.sha256: must be"),
+        ({"config": []}, "config: must be"),
+        ({"config": {**values_of(SMALL), "width": [4]}}, "width: must be"),
+        ({"config": {**values_of(SMALL), "loss": {"a": 1}}}, "loss: must be"),
+        ({"front_end": 3}, "front_end: must be"),
+        ({"trial": {}}, "trial.id: is missing"),
+        ({"trial": {**TRIAL, "threads": "two"}}, "trial.threads: must be"),
+        ({"corpus": []}, "corpus: must be"),
+        ({"corpus": {**CORPUS, "held": [{"role": "dev"}]}}, "corpus.held.0.source: is missing"),
+        ({"corpus": {**CORPUS, "held": 4}}, "corpus.held: must be"),
+        ({"corpus": {**CORPUS, "roles": {"train": ["a.csv"]}}}, "corpus.roles.train.0"),
+        ({"corpus": {**CORPUS, "roles": {"train": [{"source": 3}]}}}, "corpus.roles.train.0.source"),
+        ({"corpus": {**CORPUS, "speakers": {"train": 4}}}, "corpus.speakers.train: must be"),
+        ({"metrics": {"dev": {"eer": "low"}}}, "metrics.dev.eer: must be"),
         ({"config": {**values_of(SMALL), "widht": 4}}, "no knob 'widht'"),
         ({"config": {**values_of(SMALL), "width": 5}}, "width: must be one of the choices"),
         ({"config": {**values_of(SMALL), "mels": 24}}, "another front end"),
@@ -183,3 +216,27 @@ def test_folders_that_hold_no_net(tmp_path):
     assert "cannot be read" in said(tmp_path)
     (tmp_path / FACTS).write_text("[1]")
     assert "no `format`" in said(tmp_path)
+
+
+def test_weights_are_what_is_trained_and_running_statistics_alone():
+    """The tables of the front end are computed: in another version they may not be those that were exported."""
+    module = build_net(SMALL)
+    trained = {name for name, _ in module.named_parameters()}
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    rest = [name for name in module.state_dict() if name not in trained and name.rpartition(".")[2] not in statistics]
+
+    assert [] == rest
+    assert trained <= set(module.state_dict())
+
+
+def test_a_table_of_the_front_end_is_refused(tmp_path):
+    """Nothing is ignored: what is no weight of the net is no weight."""
+    weights = {**build_net(SMALL).state_dict(), "features.log_mel.window": torch.zeros(4)}
+
+    assert "features.log_mel.window is unknown" in said(write(tmp_path, tensors=weights))
+
+
+def test_a_speaker_is_known_again_by_his_mark():
+    """The same name, the same mark; it is no name."""
+    assert speaker_mark("id10270") == speaker_mark("id10270") != speaker_mark("id10271")
+    assert 12 == len(speaker_mark("id10270"))

@@ -137,12 +137,15 @@ def heard(task, splits, batch, *, epoch, number):
     return waveforms_BT.unflatten(0, batch.utterances_SU.shape)
 
 
-def loop(splits, folder, rank, size):
-    """A trial that is stopped before a step, then by the driver, then finished, then asked for its end again."""
+def loop(splits, folder, rank, size, *, is_straight=False, **knobs):
+    """A trial that is stopped before a step, then by the driver, then finished, then asked for its end again.
+
+    `is_straight`: the same trial, not stopped.
+    """
     rows, outcomes, tasks = [], [], []
 
     def build_task():
-        tasks.append(small_task(splits, rank=rank, size=size, gradient_clip=1.0))
+        tasks.append(small_task(splits, rank=rank, size=size, gradient_clip=1.0, **knobs))
         return tasks[-1]
 
     def attempt(number, *, seen, stop_at=None, stop_when_asked=None):
@@ -172,10 +175,13 @@ def loop(splits, folder, rank, size):
         )
         outcomes.append(outcome)
 
-    attempt(1, seen=-1, stop_when_asked=3)
-    attempt(2, seen=-1, stop_at=1)
-    attempt(3, seen=1)
-    attempt(4, seen=3)
+    if is_straight:
+        attempt(1, seen=-1)
+    else:
+        attempt(1, seen=-1, stop_when_asked=3)
+        attempt(2, seen=-1, stop_at=1)
+        attempt(3, seen=1)
+        attempt(4, seen=3)
     return {"rows": rows, "outcomes": outcomes, "weights": tasks[-1].module.state_dict()}
 
 
@@ -239,6 +245,12 @@ def main(rank, size, folder):
     results["scores"] = fresh.scores()["score"].to_pylist()
     results["test"] = [fresh.test(), fresh.scores()["score"].to_pylist()]
     results["loop"] = loop(splits, folder, rank, size)
+    if size > 1:
+        for name, knobs in (("loop", {}), ("local loop", {"negatives": "local", "beta_alpha": 0.6})):
+            place = folder / name
+            results[f"{name}, straight"] = loop(splits, place / "straight", rank, size, is_straight=True, **knobs)
+            if knobs:
+                results[name] = loop(splits, place, rank, size, **knobs)
     results["initial"] = initial(splits, folder, rank, size)
     torch.save(results, folder / f"{size}-{rank}.pt")
     if size > 1:

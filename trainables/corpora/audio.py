@@ -39,6 +39,9 @@ class AudioFaultError(Exception):
         self.is_of_the_file = is_of_the_file
 
 
+SILENCE = "digital silence: no embedding of it means anything"
+
+
 @dataclass(frozen=True, slots=True)
 class AudioFacts:
     """What a whole file holds, after decoding all of it."""
@@ -53,6 +56,20 @@ class AudioFacts:
 def num_samples_at(num_frames: int, from_rate: int, to_rate: int) -> int:
     """Return the length after resampling: the ceiling, in whole numbers (torchaudio's own is rounded in float32)."""
     return -(-num_frames * to_rate // from_rate)
+
+
+def remarks_of(facts: AudioFacts, *, sample_rate: int) -> tuple[str, ...]:
+    """What is worth telling of a file that can be used: what is done to its samples, or that it is silent."""
+    remarks = []
+    if facts.channels > 1:
+        remarks.append(f"{facts.channels} channels, averaged")
+    if facts.sample_rate != sample_rate:
+        remarks.append(f"{facts.sample_rate} Hz, resampled to {sample_rate} Hz")
+    if facts.peak > 1.001:
+        remarks.append("samples beyond full scale, clipped")
+    if facts.peak == 0:
+        remarks.append(SILENCE)
+    return tuple(remarks)
 
 
 def examine_file(path: str) -> AudioFacts:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainables.corpora.audio import AudioFaultError, decode_file, examine_file, num_samples_at
+from trainables.corpora.audio import AudioFaultError, decode_file, examine_file, num_samples_at, remarks_of
 from trainables.corpora.cells import GENDERS, SPLITS, CellTable, number_of
 from trainables.corpora.corpus import CorpusError, Heard, Int16s, Listing, Rejected, Row, kept, listed_table
 from trainables.corpora.where import Sieve, Where
@@ -127,17 +127,10 @@ class ManifestSource:
         # A tenth and half a second leave room for rounded durations.
         if row.duration_s is not None and seconds < row.duration_s - max(0.5, 0.1 * row.duration_s):
             return f"cut short: duration_s says {row.duration_s:g} s, the file holds {seconds:.4g} s"
-        remarks = []
-        if facts.channels > 1:
-            remarks.append(f"{facts.channels} channels, averaged")
-        if facts.sample_rate != sample_rate:
-            remarks.append(f"{facts.sample_rate} Hz, resampled to {sample_rate} Hz")
-        if facts.peak > 1.001:
-            remarks.append("samples beyond full scale, clipped")
         return Heard(
             num_samples=num_samples_at(facts.num_frames, facts.sample_rate, sample_rate),
             content=facts.content,
-            remarks=tuple(remarks),
+            remarks=remarks_of(facts, sample_rate=sample_rate),
         )
 
     def waveform(self, *, path: str | None, index: int, sample_rate: int) -> Int16s:

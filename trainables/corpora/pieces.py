@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from trainables.corpora.audio import AudioFacts, AudioFaultError, hear_file
+from trainables.corpora.audio import AudioFaultError, hear_file, remarks_of
 from trainables.corpora.corpus import CorpusError, Int16s
 from trainables.corpora.found import Found
 from trainables.corpora.shards import UTTERANCES_SCHEMA, file_facts, map_table, shard_name, write_shard, write_table
@@ -81,18 +81,7 @@ class Packed:
 def hear_found(found: Found, sample_rate: int) -> tuple[Int16s, Remarks]:
     """Return the samples of an utterance's file at the rate, and what was done to them; raises AudioFaultError."""
     samples_T, facts = hear_file(found.path, sample_rate=sample_rate)
-    return samples_T, _remarks(facts, sample_rate)
-
-
-def _remarks(facts: AudioFacts, sample_rate: int) -> Remarks:
-    remarks = []
-    if facts.channels > 1:
-        remarks.append(f"{facts.channels} channels, averaged")
-    if facts.sample_rate != sample_rate:
-        remarks.append(f"{facts.sample_rate} Hz, resampled to {sample_rate} Hz")
-    if facts.peak > FULL_SCALE:
-        remarks.append("samples beyond full scale, clipped")
-    return tuple(remarks)
+    return samples_T, remarks_of(facts, sample_rate=sample_rate)
 
 
 def pack_piece(piece: Piece, recipe: Recipe, hear: Hear) -> Packed:

@@ -20,7 +20,7 @@ from trainables.corpora.manifest import ManifestSource
 from trainables.corpora.node_cache import is_uri
 from trainables.corpora.packed import PackedSource, is_packed, open_packed
 from trainables.corpora.pair_options import PairOptions, read_pair_options
-from trainables.corpora.splits import Assignment, asked, assign
+from trainables.corpora.splits import Assignment, asked, assign, missing_for_scoring
 from trainables.corpora.synthetic import NAME, SyntheticSource, read_options
 from trainables.corpora.trial_lists import TrialList, find_trial_list
 from trainables.corpora.trial_pairs import MOST_PAIRS, pairs_of
@@ -218,11 +218,11 @@ def bank_places(roles: Mapping[str, Entries]) -> tuple[dict[str, str], list[str]
 
 
 @dataclass(frozen=True)
-class ListedRoles:
-    """What a study's roles hold, as their sources list it without a look at any file.
+class Expected:
+    """What a run will find in a study's roles, as their sources list it without a look at any file.
 
-    `dev_scored` and `test_scored` are the numbers of utterances that are in a pair; `missing` says what is wrong with
-    the folders of noise and rooms.
+    `dev_scored` and `test_scored` are the numbers of utterances that are in a pair, 0 where the run will score none;
+    `missing` says what it will refuse: folders of noise and rooms, and a dev or test set that cannot be scored.
     """
 
     share: Assignment
@@ -231,17 +231,28 @@ class ListedRoles:
     missing: tuple[str, ...]
 
 
-def listed_roles(roles: Mapping[str, Entries], *, sample_rate: int) -> ListedRoles:
+def expected_of_roles(roles: Mapping[str, Entries], *, sample_rate: int) -> Expected:
     """Share the rows of a study's roles as they are listed, and count what would be scored; raises CorpusError."""
     places, problems = bank_places(roles)
     listed = list_roles(roles, sample_rate, problems)
     share = shared(listed)
-    return ListedRoles(
+    no_dev = missing_for_scoring("dev", share.dev, balance=listed.pairs.balance)
+    if listed.trials:
+        no_test = [] if len(share.test) else [listed.trials.without_test()]
+    else:
+        no_test = missing_for_scoring("test", share.test, balance=listed.pairs.balance)
+    is_asked_for = listed.trials is not None or bool(roles.get("test"))
+    missing = [*(folder_problems(**places) if places else ()), *no_dev, *(no_test if is_asked_for else ())]
+    return Expected(
         share=share,
-        dev_scored=_num_in_pairs(share.dev, listed.pairs),
-        test_scored=_num_in_list(listed.trials) if listed.trials else _num_in_pairs(share.test, listed.pairs),
-        missing=tuple(folder_problems(**places)) if places else (),
+        dev_scored=0 if no_dev else _num_in_pairs(share.dev, listed.pairs),
+        test_scored=0 if no_test else _num_in_test(share.test, listed),
+        missing=tuple(missing),
     )
+
+
+def _num_in_test(rows: pa.Table, listed: Listed) -> int:
+    return _num_in_list(listed.trials) if listed.trials else _num_in_pairs(rows, listed.pairs)
 
 
 def _num_in_pairs(rows: pa.Table, options: PairOptions) -> int:

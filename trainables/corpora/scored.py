@@ -1,7 +1,7 @@
 """A corpus that a trained net is scored on: one role alone, without anything to train on."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -41,7 +41,7 @@ def open_scored(
     """
     asked = {role: roles[role] for role in (split, "trials") if roles.get(role)}
     listed = list_roles(asked, sample_rate, (), is_trained=False)
-    rows, notes = _partition(listed.rows[split], split)
+    rows, notes = _partition(listed.rows[split], split, [source.text for source in listed.sources])
     heard, is_sound_N, silent, remarks = examine(
         rows, sources=listed.sources, sample_rate=sample_rate, min_s=min_s, progress=progress
     )
@@ -59,7 +59,7 @@ def open_scored(
         balance=made.balance,
         most_pairs=made.most,
     )
-    if listed.trials is None and (problems := missing_for_scoring(split, corpus)):
+    if listed.trials is None and (problems := missing_for_scoring(split, corpus.table, balance=corpus.balance)):
         raise CorpusError(*problems)
     pairs, told = trials_of(corpus, listed.trials, elsewhere=(), is_asked_for=True)
     assert pairs is not None
@@ -72,14 +72,15 @@ def scored_part(corpus: Corpus, rejected: tuple[Rejected, ...], notes: tuple[str
     return Scored(corpus, trial_pairs(corpus), rejected, notes)
 
 
-def _partition(rows: pa.Table, split: str) -> tuple[pa.Table, list[str]]:
-    """Return each source's rows of the official partition; all of a source's where it has none."""
+def _partition(rows: pa.Table, split: str, texts: Sequence[str]) -> tuple[pa.Table, list[str]]:
+    """Return each source's rows of the official partition; all of a source's, and a note, where it has none."""
     parts, notes = [rows.slice(0, 0)], []
     for number in sorted(pc.unique(rows["source"]).to_pylist()):
         own = rows.filter(pc.equal(rows["source"], number))
         chosen = own.filter(pc.equal(own["split"], split))
-        if not len(chosen) and own["split"].null_count < len(own):
+        if not len(chosen):
             there = ", ".join(sorted(set(own["split"].drop_null().to_pylist())))
-            notes.append(f"{split}: no official partition of that name (there is {there}): all of it is scored")
+            why = f"it has no official partition of that name (there is {there})" if there else "it has no partitions"
+            notes.append(f"{split}: {texts[number]}: {why}: all of it is scored")
         parts.append(chosen if len(chosen) else own)
     return pa.concat_tables(parts), notes

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainables.corpora.banks import Bank, open_bank
+from trainables.corpora.banks import folder_problems, open_bank
 from trainables.corpora.corpus import Corpus, CorpusError, Rejected, Source, build_corpus, kept
 from trainables.corpora.examination import Progress, examine, too_many_bad
 from trainables.corpora.pair_options import PairOptions
-from trainables.corpora.roles import Entries, bank_places, list_roles, listed_roles, parse_source, shared
-from trainables.corpora.splits import Splits, missing_for_scoring, missing_for_training, split_of
+from trainables.corpora.roles import Entries, bank_places, list_roles, parse_source, shared
+from trainables.corpora.splits import Splits, missing_for_scoring, missing_for_training
 from trainables.corpora.trial_lists import TrialList
 from trainables.corpora.trial_pairs import TrialPairs, trial_pairs
 
-__all__ = ["Splits", "listed_roles", "open_roles", "parse_source", "split_of"]
+__all__ = ["open_roles", "parse_source"]
 
 
 def open_roles(
@@ -41,9 +41,13 @@ def open_roles(
     Raises CorpusError with every problem found: unknown sources, missing columns, more than a tenth of a source's rows
     bad, speakers in two splits, too little to train or to score, a list of trials that does not fit.
     """
-    bank, problems = _bank(roles, sample_rate)
+    places, problems = bank_places(roles)
+    if places:
+        problems += folder_problems(**places)
     listed = list_roles(roles, sample_rate, problems)
     sources, share = listed.sources, shared(listed)
+    # After all that is told from lists of files alone: making or reading a bank takes seconds.
+    bank = open_bank(noise=places["noise"], rooms=places["rooms"], sample_rate=sample_rate) if places else None
     everything = pa.concat_tables([share.train, share.dev, share.test])
     heard, is_sound_N, silent, remarks = examine(
         everything, sources=sources, sample_rate=sample_rate, min_s=min_s, progress=progress
@@ -71,7 +75,7 @@ def open_roles(
         )
 
     train, dev = corpus(0, share.train, PairOptions()), corpus(len(share.train), share.dev, listed.pairs)
-    problems = [*missing_for_training(train), *missing_for_scoring("dev", dev)]
+    problems = [*missing_for_training(train), *missing_for_scoring("dev", dev.table, balance=dev.balance)]
     # A list that is given is taken as it is.
     test = corpus(len(share.train) + len(share.dev), share.test, PairOptions() if listed.trials else listed.pairs)
     trials: TrialPairs | None = None
@@ -99,17 +103,6 @@ def open_roles(
     )
 
 
-def _bank(roles: Mapping[str, Entries], sample_rate: int) -> tuple[Bank | None, list[str]]:
-    """Return the bank of noise and rooms, None if there is none or it cannot be opened, and what is wrong."""
-    places, problems = bank_places(roles)
-    if not places:
-        return None, problems
-    try:
-        return open_bank(noise=places["noise"], rooms=places["rooms"], sample_rate=sample_rate), []
-    except CorpusError as error:
-        return None, list(error.problems)
-
-
 def trials_of(
     test: Corpus, trials: TrialList | None, *, elsewhere: Sequence[tuple[str, Corpus]], is_asked_for: bool
 ) -> tuple[TrialPairs | None, list[str]]:
@@ -119,7 +112,7 @@ def trials_of(
     """
     if trials is not None:
         if not len(test):
-            raise CorpusError(f"{trials.text}: a list of trials needs a test set; give a test corpus (test = …)")
+            raise CorpusError(trials.without_test())
         pairs = trials.pairs(test, elsewhere=elsewhere)
         speaker_N = test.table["speaker"].combine_chunks().dictionary_encode().indices.to_numpy()
         odd = int((pairs.label != (speaker_N[pairs.left] == speaker_N[pairs.right])).sum())
@@ -127,7 +120,7 @@ def trials_of(
             f"{trials.text}: {odd} of {len(pairs)} trials are labelled otherwise than their speakers say; kept as given"
         )
         return pairs, [told] if odd else []
-    if problems := missing_for_scoring("test", test):
+    if problems := missing_for_scoring("test", test.table, balance=test.balance):
         if is_asked_for:
             raise CorpusError(*problems)
         return None, [f"no test set is scored: {problem}" for problem in problems]

@@ -198,23 +198,23 @@ def missing_for_training(train: Corpus) -> list[str]:
     ]
 
 
-def missing_for_scoring(role: str, corpus: Corpus) -> list[str]:
+def missing_for_scoring(role: str, rows: pa.Table, *, balance: str | None) -> list[str]:
     """Return what dev or test is missing to be scored: pairs of utterances of one speaker, and of two."""
-    counts = utterances_a_speaker(corpus.table)
+    counts = utterances_a_speaker(rows)
     if not counts:
         return [f"{role}: holds no utterance; give a {role} corpus ({role} = …), or a train corpus with more speakers"]
     if len(counts) < 2:
         return [f"{role}: at least 2 speakers are needed for trial pairs, but it has '{next(iter(counts))}' alone"]
     if max(counts.values()) < 2:
         return [f"{role}: a speaker with 2 utterances is needed, but each of its {len(counts)} speakers has one"]
-    return _missing_genders(role, corpus) if corpus.balance == "gender" else []
+    return _missing_genders(role, rows) if balance == "gender" else []
 
 
-def _missing_genders(role: str, corpus: Corpus) -> list[str]:
+def _missing_genders(role: str, rows: pa.Table) -> list[str]:
     """Return which gender lacks pairs of one speaker or of two."""
     problems = []
     for gender, people in zip(GENDERS, ("women", "men"), strict=True):
-        counts = utterances_a_speaker(corpus.table.filter(pc.equal(corpus.table["gender"], gender)))
+        counts = utterances_a_speaker(rows.filter(pc.equal(rows["gender"], gender)))
         if len(counts) < 2 or max(counts.values()) < 2:
             problems.append(
                 f"{role}: pairs balanced over gender need 2 {people}, one of them with 2 utterances, "

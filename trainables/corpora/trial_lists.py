@@ -34,6 +34,10 @@ class TrialList:
     text: str
     file: str
 
+    def without_test(self) -> str:
+        """Say that there is no test set whose pairs the list could be."""
+        return f"{self.text}: a list of trials needs a test set; give a test corpus (test = …)"
+
     def pairs(self, corpus: Corpus, *, elsewhere: Sequence[tuple[str, Corpus]] = ()) -> TrialPairs:
         """Return the list's trials as pairs of rows of the corpus, all of them, in the list's order.
 

@@ -13,7 +13,8 @@ from trainables.corpora.banks import held_of, open_bank
 from trainables.corpora.corpus import CorpusError
 from trainables.corpora.kinds.catalogue import KINDS
 from trainables.corpora.packing import pack
-from trainables.corpora.sources import listed_roles, open_roles
+from trainables.corpora.roles import expected_of_roles
+from trainables.corpora.sources import open_roles
 
 RATE = 8000
 FEW = "synthetic?speakers=3&dev_speakers=2&utterances=2&seconds=0.5"
@@ -99,7 +100,7 @@ class TestNoiseAndRooms:
         (problem,) = problems_of(open_roles, roles)
         assert problem.startswith(f"noise: {tmp_path / 'musan/music/a/1.wav'}: not readable as audio")
 
-    @pytest.mark.parametrize("call", [open_roles, listed_roles])
+    @pytest.mark.parametrize("call", [open_roles, expected_of_roles])
     def test_what_they_cannot_be(self, call):
         """One alone, several, filtered, or under a condition."""
         form = 'is one source, "synthetic" or a folder, without where and condition'
@@ -115,14 +116,26 @@ class TestNoiseAndRooms:
         roles = folder(tmp_path)
         (tmp_path / "musan/music/a/1.wav").write_bytes(b"no audio")
 
-        assert () == listed_roles({"train": [FEW], **roles}, sample_rate=RATE).missing
+        assert () == expected_of_roles({"train": [FEW], **roles}, sample_rate=RATE).missing
         (tmp_path / "musan/music/a/1.wav").unlink()
         roles["rooms"] = [str(tmp_path / "b")]
-        listed = listed_roles({"train": [FEW], **roles}, sample_rate=RATE)
+        listed = expected_of_roles({"train": [FEW], **roles}, sample_rate=RATE)
         assert 6 == len(listed.share.train)
         noise, rooms = listed.missing
         assert noise.startswith(f"noise: {tmp_path / 'musan'}: no wav files of music")
         assert f"rooms: {tmp_path / 'b'}: no such folder" == rooms
+
+    def test_a_bank_is_opened_after_all_that_lists_can_tell(self, tmp_path, monkeypatch):
+        """What takes seconds does not come before a mistyped path."""
+
+        def too_early(**_):
+            pytest.fail("a bank was opened")
+
+        monkeypatch.setattr(sources, "open_bank", too_early)
+        roles = folder(tmp_path)
+
+        (problem,) = problems_of(open_roles, {**roles, "dev": ["sinthetic"]})
+        assert problem.startswith("dev: sinthetic: no such source")
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +180,9 @@ class TestPartitions:
         """The test partition to train on; two partitions for dev; a value of another column beside it."""
         one, two = voxceleb["voxceleb1"], voxceleb["voxceleb2"]
         both = asked_for(one, ["train", "test"], gender="F")
-        share = listed_roles({"train": [asked_for(two, "Test")], "dev": [both], "test": [FEW]}, sample_rate=16000).share
+        share = expected_of_roles(
+            {"train": [asked_for(two, "Test")], "dev": [both], "test": [FEW]}, sample_rate=16000
+        ).share
 
         assert {"id07000", "id07001", "id07002", "id07003", "id07004", "id07005", "id07006"} == set(
             share.train["speaker"].to_pylist()
@@ -180,7 +195,7 @@ class TestPartitions:
         rows += records(2, 2, prefix="y", split="train", room="b")
         manifest = str(write_manifest(rows, audio=False))
         entries = [asked_for(manifest, room="b"), Source(source=manifest, where={"room": "a"})]
-        share = listed_roles({"train": [FEW], "dev": entries}, sample_rate=RATE).share
+        share = expected_of_roles({"train": [FEW], "dev": entries}, sample_rate=RATE).share
 
         assert {"speaker000", "speaker001", "y000", "y001"} == set(share.dev["speaker"].to_pylist())
         assert 8 == len(share.dev)
@@ -191,13 +206,13 @@ class TestPartitions:
         shared = problems_of(open_roles, {"train": [one], "dev": [asked_for(one)]}, 16000)
 
         assert shared[0].startswith("train and dev must not share speakers, but both have 'id10001', 'id10002'")
-        (problem,) = problems_of(listed_roles, {"dev": [one]}, 16000)
+        (problem,) = problems_of(expected_of_roles, {"dev": [one]}, 16000)
         assert problem.endswith('dev = { source = …, where = { split = "train" } } takes another partition')
 
     def test_a_dev_set_that_is_not_given_is_still_split_off(self, voxceleb):
         """What train asked for stays where dev is given, and gives some speakers where it is not."""
         two = voxceleb["voxceleb2"]
-        plain, asked = (listed_roles({"train": [some]}, sample_rate=16000).share for some in (two, asked_for(two)))
+        plain, asked = (expected_of_roles({"train": [some]}, sample_rate=16000).share for some in (two, asked_for(two)))
 
         assert 0 < len(asked.dev) < 90
         assert plain.dev["utterance"].to_pylist() == asked.dev["utterance"].to_pylist()
@@ -210,9 +225,56 @@ def test_utterances_that_are_scored_are_counted(write_manifest, records, tmp_pat
     lines = ["1 t000/0.wav t000/1.wav", "0 t000/0.wav t001/0.wav", "0 t001/0.wav t000/1.wav"] * 2
     (tmp_path / "list.txt").write_text("\n".join(lines))
     roles = {"train": [FEW], "dev": [dev], "test": [test]}
-    whole = listed_roles(roles, sample_rate=RATE)
-    few = listed_roles({**roles, "trials": ["pairs?most=10", str(tmp_path / "list.txt")]}, sample_rate=RATE)
+    whole = expected_of_roles(roles, sample_rate=RATE)
+    few = expected_of_roles({**roles, "trials": ["pairs?most=10", str(tmp_path / "list.txt")]}, sample_rate=RATE)
 
     assert (600, 20) == (whole.dev_scored, whole.test_scored)
     assert 3 == few.test_scored
     assert 15 < few.dev_scored <= 20
+
+
+VOICES = "synthetic?speakers=8&utterances=2&seconds=0.5&dev_speakers=4&test_speakers=3"
+LONE = "a speaker with 2 utterances is needed, but each of its {} speakers has one"
+
+
+@pytest.mark.parametrize(
+    ("options", "more", "scored", "missing"),
+    [
+        ("", {}, (24, 18), ()),
+        ("&test_utterances=1", {}, (24, 0), ()),
+        ("&test_speakers=1", {}, (24, 0), ()),
+        ("&test_utterances=1", {"trials": ["pairs?balance=gender"]}, None, ()),
+        ("&dev_utterances=1", {}, (0, 18), ("dev: " + LONE.format(4),)),
+        ("", {"test": [VOICES + "&seed=3&test_utterances=1"]}, (24, 0), ("test: " + LONE.format(3),)),
+        ("", {"dev": [FEW.replace("speakers=2", "speakers=1") + "&seed=5"]}, (0, 18), None),
+    ],
+)
+def test_what_a_run_would_not_score_is_not_expected(options, more, scored, missing):
+    """As the run itself finds it: a test set that nobody asked for is left out, all else is refused."""
+    given = VOICES
+    for option in options.split("&")[1:]:
+        name = option.partition("=")[0]
+        given = "&".join(part for part in given.split("&") if not part.startswith(name)) + f"&{option}"
+    roles = {"train": [given], **more}
+    expected = expected_of_roles(roles, sample_rate=RATE)
+
+    if scored is not None:
+        assert scored == (expected.dev_scored, expected.test_scored)
+    if missing is not None:
+        assert missing == expected.missing
+    if expected.missing:
+        assert expected.missing == problems_of(open_roles, roles)
+    else:
+        splits = open_roles(roles, sample_rate=RATE)
+        assert (expected.test_scored > 0) == (splits.trials is not None)
+
+
+def test_a_list_without_a_test_set_is_not_expected_to_be_scored(tmp_path):
+    """The run's own sentence."""
+    (tmp_path / "list.txt").write_text("1 a b\n0 a c\n")
+    roles = {"train": ["synthetic?speakers=8&utterances=2&dev_speakers=3&test_speakers=0"]}
+    roles["trials"] = [str(tmp_path / "list.txt")]
+    expected = expected_of_roles(roles, sample_rate=RATE)
+
+    assert 0 == expected.test_scored
+    assert expected.missing == problems_of(open_roles, roles)

@@ -55,8 +55,10 @@ def test_each_source_by_its_partition_or_whole(write_manifest) -> None:
     }
 
     assert {"official": 2, "plain": 5, "others": 5} == {name: each.corpus.num_speakers for name, each in found.items()}
-    noted = {name: any("no official partition" in note for note in each.notes) for name, each in found.items()}
-    assert {"official": False, "plain": False, "others": True} == noted
+    noted = {name: [note for note in each.notes if "all of it is scored" in note] for name, each in found.items()}
+    assert [] == noted["official"]
+    assert [f"test: {plain}: it has no partitions: all of it is scored"] == noted["plain"]
+    assert f"test: {others}: it has no official partition of that name (there is train)" in noted["others"][0]
     both = open_scored({"test": [str(official), str(plain)]}, split="test", sample_rate=RATE)
     assert (2 + 5) * 3 == len(both.corpus)
 

@@ -6,7 +6,8 @@ import soundfile
 
 from search_spaces.study import Source
 from trainables.corpora.corpus import AudioCache, CorpusError
-from trainables.corpora.sources import listed_roles, open_roles, parse_source
+from trainables.corpora.roles import expected_of_roles
+from trainables.corpora.sources import open_roles, parse_source
 
 FEW = "synthetic?speakers=3&dev_speakers=2&utterances=2&seconds=0.5"
 FEW_OTHERS = f"{FEW}&seed=1"
@@ -108,13 +109,13 @@ def test_rows_can_be_shared_without_a_look_at_files(write_manifest, records):
     """What a study would be made of, before it is opened; speakers in two splits are an error here too."""
     rows = records(4, 2, split="train") + records(2, 2, prefix="dev", split="dev")
     manifest = str(write_manifest(rows, audio=False))
-    listed = listed_roles({"train": [manifest]}, sample_rate=16000)
+    listed = expected_of_roles({"train": [manifest]}, sample_rate=16000)
 
     assert (8, 4, 0) == (len(listed.share.train), len(listed.share.dev), len(listed.share.test))
     shared = [{**row, "split": "dev"} for row in rows]
     both = str(write_manifest([*rows, *({**row, "path": f"again/{row['path']}"} for row in shared)], audio=False))
     with pytest.raises(CorpusError, match="train and dev must not share speakers, but both have 'speaker000'"):
-        listed_roles({"train": [both]}, sample_rate=16000)
+        expected_of_roles({"train": [both]}, sample_rate=16000)
 
 
 class TestFilters:
